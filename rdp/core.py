@@ -1,0 +1,178 @@
+"""The words: Source, Channel, Transmission, Codec.
+
+Everything in this project goes one way: a *source* gives numbered items; a *channel* turns an item into a
+reconstruction at a rate; a *codec* is a channel made of bytes. An *item* is an array that is coded as one
+block: a photograph of its own size, or a block of scalars.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from typing import Any, ClassVar, Literal, Protocol, final, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rdp import bitstream
+from rdp.bitstream import DecodeError
+from rdp.randomness import SharedRandomness
+
+Array = NDArray[Any]
+Kind = Literal["ideal", "coded"]
+CommonRandomness = Literal["none", "limited", "unlimited"]
+
+
+@runtime_checkable
+class Source(Protocol):
+    """X: numbered items. A finite source also has ``len()``; one of equal shapes has ``item_shape``."""
+
+    def item(self, index: int, *, seed: int) -> Array:
+        """The ``index``-th item: the same array for the same (index, seed), whatever was asked before."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Transmission:
+    """One item through a channel.
+
+    ``bits`` are for the whole item. ``kind`` says what they are: ``"ideal"`` is information (for an item x,
+    KL(P(X̂|x) ‖ stored output marginal), or the same of the auxiliary variable), ``"coded"`` is 8 times the
+    number of bytes that the decoder was given. ``auxiliary`` is the V of X − V − X̂, where a channel has one.
+    """
+
+    recon: Array
+    bits: float
+    kind: Kind
+    auxiliary: Array | None = None
+    seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+
+@runtime_checkable
+class Channel(Protocol):
+    """Anything that turns X into X̂ at a rate."""
+
+    def transmit(self, item: Array, *, shared: SharedRandomness, rng: np.random.Generator) -> Transmission:
+        """Send one item. ``shared`` is common randomness, ``rng`` is private and split between the ends."""
+        ...
+
+
+class Codec(ABC):
+    """A channel made of bytes.
+
+    A codec is a frozen dataclass whose fields are its parameters, with two methods of its own:
+    ``encode_segments`` and ``decode_segments``. The frame around the segments (identity, key, shape,
+    checksums) is the same for all and is part of the rate. ``decode`` takes no item: the signature is the
+    proof that the bytes suffice.
+    """
+
+    name: ClassVar[str]
+    """What the codec is called in a specification, `name:key=value,…`, and in its streams."""
+    common_randomness: ClassVar[CommonRandomness]
+    """What the two ends must share. A codec that says "none" works when they share nothing."""
+    decoder_parameters: ClassVar[tuple[str, ...]] = ()
+    """The fields that decoding needs; they travel in the stream. The others concern the encoder alone."""
+    requires: ClassVar[tuple[str, ...]] = ()
+    """Packages that must be importable."""
+
+    @abstractmethod
+    def encode_segments(
+        self, item: Array, *, shared: SharedRandomness, rng: np.random.Generator
+    ) -> Sequence[bytes]:
+        """The payloads for one item. ``ValueError`` for an item that this codec does not code."""
+
+    @abstractmethod
+    def decode_segments(
+        self,
+        segments: Sequence[bytes],
+        *,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        shared: SharedRandomness,
+        rng: np.random.Generator,
+    ) -> Array:
+        """The reconstruction, of this ``shape`` and ``dtype``; ``rng`` is the decoder's own."""
+
+    def tables_digest(self) -> bytes:
+        """Bytes that change with the tables or weights which encoder and decoder must both hold."""
+        return b""
+
+    @property
+    @final
+    def spec(self) -> str:
+        """Name and all parameters, as the command line writes them: `jpegxl:distance=3.0`."""
+        return self._spec(tuple(field.name for field in dataclasses.fields(self)))  # type: ignore[arg-type]
+
+    @property
+    @final
+    def decoder_spec(self) -> str:
+        """Name and the parameters that decoding needs, as they travel in the stream."""
+        return self._spec(self.decoder_parameters)
+
+    def _spec(self, names: tuple[str, ...]) -> str:
+        pairs = [f"{n}={_written(getattr(self, n))}" for n in names]
+        return f"{self.name}:{','.join(pairs)}" if pairs else self.name
+
+    @final
+    def encode(self, item: Array, *, shared: SharedRandomness, rng: np.random.Generator) -> bytes:
+        """One complete stream for ``item``. ``ValueError`` for an item that this codec does not code."""
+        self._require()
+        key = () if self.common_randomness == "none" else shared.key
+        header = bitstream.header_of(item, codec=self.decoder_spec, tables=self.tables_digest(), key=key)
+        return bitstream.pack(header, self.encode_segments(item, shared=shared, rng=rng))
+
+    @final
+    def decode(
+        self, data: bytes, *, shared: SharedRandomness | None = None, rng: np.random.Generator
+    ) -> Array:
+        """The reconstruction from bytes alone; ``DecodeError`` for all but exactly one stream of this codec.
+
+        The key of the common randomness is read from the stream. Who passes ``shared`` insists on that key.
+        """
+        self._require()
+        header, segments = bitstream.unpack(data)
+        if header.codec != self.decoder_spec:
+            raise DecodeError(f"the stream was made by {header.codec}; this decoder is {self.decoder_spec}")
+        if header.digest != bitstream.digest(self.decoder_spec, self.tables_digest()):
+            raise DecodeError("the stream was made with other tables or weights than this decoder holds")
+        key = SharedRandomness(*header.key)
+        if shared is not None and self.common_randomness != "none" and shared != key:
+            raise DecodeError(f"the stream was made with {key}; this decoder was given {shared}")
+        dtype = np.dtype(header.dtype)
+        try:
+            recon = self.decode_segments(segments, shape=header.shape, dtype=dtype, shared=key, rng=rng)
+        except (DecodeError, ImportError):
+            raise
+        except Exception as error:  # image libraries answer damage with a dozen types; callers get one
+            raise DecodeError(f"{self.name} could not decode its payload: {error!r}") from error
+        if recon.shape != header.shape or recon.dtype != dtype:
+            raise DecodeError(
+                f"{self.name} decoded {recon.dtype} {recon.shape}; the header says {dtype} {header.shape}"
+            )
+        return recon
+
+    @final
+    def transmit(self, item: Array, *, shared: SharedRandomness, rng: np.random.Generator) -> Transmission:
+        """Encode, decode what was encoded with other private randomness, and count the bytes."""
+        encoder_rng, decoder_rng = rng.spawn(2)
+        start = time.perf_counter()
+        data = self.encode(item, shared=shared, rng=encoder_rng)
+        middle = time.perf_counter()
+        recon = self.decode(data, shared=shared, rng=decoder_rng)
+        end = time.perf_counter()
+        seconds = {"encode": middle - start, "decode": end - middle}
+        return Transmission(recon, 8.0 * len(data), "coded", seconds=seconds)
+
+    def _require(self) -> None:
+        missing = [package for package in self.requires if find_spec(package) is None]
+        if missing:
+            raise ImportError(f"codec {self.name} needs {' '.join(missing)}: pip install {' '.join(missing)}")
+
+
+def _written(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, (int, float)) else str(value)

@@ -1,0 +1,235 @@
+"""One loop: a channel and a source become an Evaluation, whatever they are.
+
+    evaluate(GaussianTestChannel(gain=0.75, noise=0.1875), GaussianBlock(4096), items=24, seed=0, ...)
+    evaluate(JPEGXL(distance=3.0), Photographs("kodak"), items=24, seed=0, distortions=[mse])
+
+Every key is derived from (seed, item), so results do not depend on the order of the items, on the number of
+workers, or on what was done before a run was killed. Codecs always decode.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from rdp import journal as journals
+from rdp.core import Array, Channel, Kind, Source
+from rdp.estimate import Estimate, Moments
+from rdp.journal import Journal, Record
+from rdp.randomness import SharedRandomness, private_rng, tag
+from rdp.validate import Floats, integer, one_of
+
+_CHANNEL_RNG = tag("evaluate: channel")
+
+
+class Distortion(Protocol):
+    """A named function of an item and its reconstruction, such as ``rdp.realism.mse``."""
+
+    __name__: str
+
+    def __call__(self, item: Array, recon: Array, /) -> float:
+        """The distortion of one item."""
+        ...
+
+
+class Divergence(Protocol):
+    """How far the law of the reconstructions is from that of the sources, from features of items.
+
+    ``features`` is computed for every source item and every reconstruction and stored. At the end ``compare``
+    sees the features of the source in one half of the items and of the reconstruction in the other half:
+    features of an item and of its own reconstruction depend on each other and would hide a difference.
+    """
+
+    name: str
+
+    def features(self, array: Array) -> Floats:
+        """What is kept of one item, shape (d,)."""
+        ...
+
+    def compare(self, source: Floats, recon: Floats) -> Estimate:
+        """The divergence from features of independent items, shapes (n, d) and (m, d)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a channel did to a source. Estimates are means over items with their standard errors.
+
+    ``rate`` is bits per item; ``bits_per_dim`` divides by the number of samples of each item and ``bpp`` (for
+    photographs, else None) by its pixels. ``seconds`` are means per item. ``records`` are the items.
+    """
+
+    channel: str
+    source: str
+    kind: Kind
+    rate: Estimate
+    bits_per_dim: Estimate
+    bpp: Estimate | None
+    distortions: Mapping[str, Estimate]
+    divergences: Mapping[str, Estimate]
+    seconds: Mapping[str, float]
+    records: Sequence[Record] = field(repr=False)
+    provenance: Mapping[str, Any] = field(repr=False)
+
+
+def evaluate(
+    channel: Channel,
+    source: Source,
+    *,
+    items: int,
+    seed: int,
+    distortions: Iterable[Distortion],
+    divergences: Iterable[Divergence] = (),
+    executor: Executor | None = None,
+    journal: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Send items 0 … items − 1 of ``source`` through ``channel`` and average.
+
+    ``executor`` (any ``concurrent.futures`` one) changes how long it takes and nothing else. ``journal`` is a
+    JSON Lines file: each item is appended as soon as it is done, and items found there from an earlier run of
+    the same channel, source, seed and metrics are not done again. ``progress(done, items)`` is called after
+    each item. ``ValueError`` for fewer than two items (one item has no error bar) or more than there are.
+    """
+    items = integer("items", items, least=2)
+    seed = integer("seed", seed, least=0, most=2**64 - 1)
+    length = getattr(source, "__len__", None)
+    if length is not None and items > length():
+        raise ValueError(f"items={items} must be at most the source's {length()}")
+    job = _Job(channel, source, seed, tuple(distortions), tuple(divergences))
+    names = [d.__name__ for d in job.distortions] + [d.name for d in job.divergences]
+    if len(set(names)) != len(names):
+        raise ValueError(f"metrics={names} must have distinct names")
+
+    done = _resume(journal, job, items) if journal is not None else {}
+    todo = [index for index in range(items) if index not in done]
+    out = Journal(journal) if journal is not None else None
+    try:
+        if progress is not None:
+            progress(len(done), items)
+        for record in executor.map(job, todo) if executor is not None else map(job, todo):
+            done[record["item"]] = record
+            if out is not None:
+                out.append(record)
+            if progress is not None:
+                progress(len(done), items)
+    finally:
+        if out is not None:
+            out.close()
+    return aggregate([done[index] for index in range(items)], job.divergences)
+
+
+def aggregate(records: Sequence[Record], divergences: Sequence[Divergence] = ()) -> Evaluation:
+    """The Evaluation of the records of one run, in the order of their items."""
+    if len({(r["channel"], r["source"], r["seed"], r["kind"]) for r in records}) != 1:
+        raise ValueError("records must be of one channel, one source, one seed and one kind of rate")
+    first = records[0]
+    pixels = all(r["pixels"] is not None for r in records)
+    names = [n for n in first["distortions"] if all(n in r["distortions"] for r in records)]
+    halves = {}
+    for d in divergences:
+        source = np.array([r["features"][d.name]["source"] for r in records[0::2]])
+        recon = np.array([r["features"][d.name]["recon"] for r in records[1::2]])
+        halves[d.name] = d.compare(source, recon)
+    seconds = [name for name in first["seconds"] if all(name in r["seconds"] for r in records)]
+    return Evaluation(
+        channel=first["channel"],
+        source=first["source"],
+        kind=one_of("kind", first["kind"], ("ideal", "coded")),
+        rate=_mean([r["bits"] for r in records]),
+        bits_per_dim=_mean([r["bits"] / math.prod(r["shape"]) for r in records]),
+        bpp=_mean([r["bits"] / r["pixels"] for r in records]) if pixels else None,
+        distortions={n: _mean([r["distortions"][n] for r in records]) for n in names},
+        divergences=halves,
+        seconds={n: float(np.mean([r["seconds"][n] for r in records])) for n in seconds},
+        records=records,
+        provenance=provenance() | {"seed": first["seed"], "items": len(records)},
+    )
+
+
+def provenance() -> dict[str, Any]:
+    """The versions that a number was computed with."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        own = version("rdp")
+    except PackageNotFoundError:
+        own = "unknown"
+    return {"rdp": own, "numpy": np.__version__, "python": platform.python_version()}
+
+
+@dataclass(frozen=True)
+class _Job:
+    """The work of one item; picklable if channel, source and metrics are."""
+
+    channel: Channel
+    source: Source
+    seed: int
+    distortions: tuple[Distortion, ...]
+    divergences: tuple[Divergence, ...]
+
+    def __call__(self, index: int) -> Record:
+        item = self.source.item(index, seed=self.seed)
+        if item.size == 0:
+            raise ValueError(f"item {index} of {spec(self.source)} must not be empty")
+        sent = self.channel.transmit(
+            item, shared=SharedRandomness(self.seed, index), rng=private_rng(_CHANNEL_RNG, self.seed, index)
+        )
+        name = getattr(self.source, "item_name", None)
+        image = item.dtype == np.uint8 and item.ndim == 3
+        return {
+            "channel": spec(self.channel),
+            "source": spec(self.source),
+            "seed": self.seed,
+            "item": index,
+            "name": name(index) if name is not None else str(index),
+            "kind": sent.kind,
+            "bits": float(sent.bits),
+            "shape": list(item.shape),
+            "pixels": item.shape[0] * item.shape[1] if image else None,
+            "distortions": {d.__name__: float(d(item, sent.recon)) for d in self.distortions},
+            "features": {
+                d.name: {"source": d.features(item).tolist(), "recon": d.features(sent.recon).tolist()}
+                for d in self.divergences
+            },
+            "seconds": dict(sent.seconds),
+            "rdp": provenance()["rdp"],
+        }
+
+
+def spec(thing: object) -> str:
+    """How a channel or source is named in records: its ``spec`` where it has one, else its ``repr``."""
+    return str(getattr(thing, "spec", None) or repr(thing))
+
+
+def _resume(path: str | Path, job: _Job, items: int) -> dict[int, Record]:
+    if not Path(path).exists():
+        return {}
+    Journal(path).close()  # cuts off a half-written last line
+    done: dict[int, Record] = {}
+    run = (spec(job.channel), spec(job.source), job.seed, provenance()["rdp"])
+    for r in journals.read(path):
+        if (
+            (r.get("channel"), r.get("source"), r.get("seed"), r.get("rdp")) == run
+            and r["item"] < items
+            and {d.__name__ for d in job.distortions} <= set(r["distortions"])
+            and {d.name for d in job.divergences} <= set(r["features"])
+        ):
+            done[r["item"]] = r
+    return done
+
+
+def _mean(values: Sequence[float]) -> Estimate:
+    if math.inf in values:
+        return Estimate(math.inf, math.inf, len(values))
+    return Moments().add(np.array(values)).estimate()
+
+
+__all__ = ["Distortion", "Divergence", "Evaluation", "aggregate", "evaluate", "provenance", "spec"]
