@@ -71,12 +71,15 @@ class Codec(ABC):
 
     name: ClassVar[str]
     """What the codec is called in a specification, `name:key=value,…`, and in its streams."""
-    common_randomness: ClassVar[CommonRandomness]
-    """What the two ends must share. A codec that says "none" works when they share nothing."""
     decoder_parameters: ClassVar[tuple[str, ...]] = ()
     """The fields that decoding needs; they travel in the stream. The others concern the encoder alone."""
     requires: ClassVar[tuple[str, ...]] = ()
     """Packages that must be importable."""
+
+    @property
+    @abstractmethod
+    def common_randomness(self) -> CommonRandomness:
+        """What the two ends must share; a plain class attribute will do. With "none" they may share nothing."""
 
     @abstractmethod
     def encode_segments(

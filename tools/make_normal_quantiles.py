@@ -7,7 +7,7 @@ the tables has the same numbers, to the last bit.
 normal_quantiles[octave, segment, power]: cubic Hermite pieces of x(u) = Φ⁻¹(1 − u), u in (0, ½), in units
     of 2⁻⁴⁰. Octave z covers u in [2⁻⁽ᶻ⁺²⁾, 2⁻⁽ᶻ⁺¹⁾), cut into 32 equal segments; a piece is a polynomial in
     the position 0 ≤ t < 1 within its segment. `rdp.randomness` evaluates it in integers.
-normal_tail[j]: the probability P(X > j / 128), j = 0 … 128·12, in units of 2⁻⁶². `rdp.coders` turns it
+normal_tail[j]: the probability P(X > j / 128), j = 0 … 128·8, in units of 2⁻⁴⁸. `rdp.coders` turns it
     into frequencies for the entropy coder.
 """
 
@@ -17,7 +17,7 @@ import mpmath
 import numpy as np
 
 OCTAVES, SEGMENTS, UNIT = 63, 32, 2**40
-TAIL_STEP, TAIL_END, TAIL_UNIT = 128, 12, 2**62
+TAIL_STEP, TAIL_END, TAIL_UNIT = 128, 8, 2**48
 TABLES = Path(__file__).resolve().parent.parent / "rdp" / "tables"
 
 
@@ -30,6 +30,7 @@ def quantile(u: mpmath.mpf) -> mpmath.mpf:
 
 
 def main() -> None:
+    """Compute both tables and write them."""
     mpmath.mp.dps = 40
     quantiles = np.zeros((OCTAVES, SEGMENTS, 4), dtype="<i8")
     for z in range(OCTAVES):

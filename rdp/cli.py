@@ -1,0 +1,247 @@
+"""The command line: ``rdp eval | compress | decompress | codecs | report``."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rdp import __version__, bitstream
+from rdp.bitstream import DecodeError
+from rdp.core import Array, Codec
+from rdp.randomness import SharedRandomness, private_rng, tag
+
+DESCRIPTION = """\
+Lossy compression with realism: evaluate codecs, compress files, write the report.
+
+A codec is written name:key=value,… as in  jpeg:quality=30  or  jpegxl:distance=3.
+`rdp codecs` lists the names and their parameters.
+"""
+
+EVAL = """\
+Send every item through every codec, decode what was encoded, and average.
+
+Each item is written to the --out file as soon as it is done. A run that was stopped
+goes on where it was when the same command is given again; other codecs may be added
+to the same file. Rates count all bytes of the streams, headers included.
+
+examples:
+  rdp eval --codec jpeg:quality=30 --codec jpegxl:distance=3 --data kodak/
+  rdp eval --codec webp:quality=10 --metrics psnr_db --out results.jsonl
+  rdp eval --codec circle:levels=2 --source circle:size=65536 --items 16
+"""
+
+COMPRESS = """\
+Compress one photograph, or a NumPy array (.npy) for the codecs of numbers.
+
+examples:
+  rdp compress photo.png photo.rdp --codec jpegxl:distance=2
+  rdp compress block.npy block.rdp --codec dithered:step=0.5
+"""
+
+DECOMPRESS = """\
+Decompress a stream. It says itself which codec and parameters it needs.
+Photographs are written as PNG, everything else as .npy.
+
+example:
+  rdp decompress photo.rdp photo.png
+"""
+
+CODECS = """\
+List the codecs: which can run here, which lack a package and how to install it.
+Other packages add theirs as entry points in the group "rdp.codecs".
+"""
+
+REPORT = """\
+Join the results of the other commands into one self-contained HTML page, and print a
+summary. `make verify` ends with it.
+
+example:
+  rdp report --claims out/verify.json --eval out/eval.jsonl --figures out/figures --out out/report.html
+
+Exit status: 1 if a claim is refuted or inconclusive, a broken variant was not caught,
+or something that was to be joined is missing; the page is written all the same.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status: 0, 1 for a failure, 2 for bad arguments, 130 if interrupted."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+    except (ValueError, DecodeError, ImportError, OSError) as error:
+        print(f"rdp {arguments.command}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"rdp {arguments.command}: interrupted", file=sys.stderr)
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="rdp", description=DESCRIPTION, formatter_class=raw)
+    parser.add_argument("--version", action="version", version=f"rdp {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    p = commands.add_parser("eval", help="evaluate codecs", description=EVAL, formatter_class=raw)
+    p.add_argument("--codec", action="append", required=True, metavar="SPEC", help="may be given many times")
+    where = p.add_mutually_exclusive_group()
+    where.add_argument("--data", metavar="DIR", help="a folder of photographs (default: a few that are installed)")
+    where.add_argument("--source", metavar="SPEC", help="numbers instead: gaussian:size=…,variance=… or circle:size=…")
+    p.add_argument("--items", type=int, help="how many (default: all photographs; 16 blocks of numbers)")
+    p.add_argument("--metrics", nargs="+", metavar="NAME", help="default: psnr_db ms_ssim; for numbers: mse")
+    p.add_argument("--out", type=Path, metavar="FILE", help="JSON Lines, one line an item")
+    p.add_argument("--seed", type=int, default=0, help="of everything random (0)")
+    p.set_defaults(run=_eval)
+
+    p = commands.add_parser("compress", help="a file into a stream", description=COMPRESS, formatter_class=raw)
+    p.add_argument("input", type=Path, metavar="IN")
+    p.add_argument("output", type=Path, metavar="OUT")
+    p.add_argument("--codec", required=True, metavar="SPEC")
+    p.add_argument("--seed", type=int, default=0, help="of common and private randomness (0)")
+    p.set_defaults(run=_compress)
+
+    p = commands.add_parser("decompress", help="a stream into a file", description=DECOMPRESS, formatter_class=raw)
+    p.add_argument("input", type=Path, metavar="IN")
+    p.add_argument("output", type=Path, metavar="OUT")
+    p.add_argument("--seed", type=int, default=0, help="of the decoder's private randomness (0)")
+    p.set_defaults(run=_decompress)
+
+    p = commands.add_parser("codecs", help="what is available", description=CODECS, formatter_class=raw)
+    p.add_argument("--json", action="store_true", help="for programs")
+    p.set_defaults(run=_codecs)
+
+    p = commands.add_parser("report", help="one page of everything", description=REPORT, formatter_class=raw)
+    p.add_argument("--claims", type=Path, metavar="JSON", help="from python -m sims --json")
+    p.add_argument("--eval", type=Path, metavar="JSONL", help="from rdp eval --out")
+    p.add_argument("--figures", type=Path, metavar="DIR", help="from python -m paper_figures --out")
+    p.add_argument("--out", type=Path, required=True, metavar="HTML")
+    p.set_defaults(run=_report)
+    return parser
+
+
+def _eval(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from rdp.codecs.registry import parse_codec
+    from rdp.evaluate import evaluate
+    from rdp.realism import METRICS
+    from rdp.report import evaluation_table
+    from rdp.sources import Photographs, parse_source
+
+    codecs = [parse_codec(spec) for spec in arguments.codec]
+    source: Any = parse_source(arguments.source) if arguments.source else Photographs(arguments.data)
+    names = arguments.metrics or (["mse"] if arguments.source else ["psnr_db", "ms_ssim"])
+    for name in names:
+        if name not in METRICS:
+            raise ValueError(f"metric={name} must be one of {', '.join(METRICS)}")
+    items = arguments.items or (16 if arguments.source else len(source))
+    evaluations = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        for codec in codecs:
+            task = progress.add_task(codec.spec, total=items)
+            evaluations.append(
+                evaluate(
+                    codec,
+                    source,
+                    items=items,
+                    seed=arguments.seed,
+                    distortions=[METRICS[name] for name in names],
+                    journal=arguments.out,
+                    progress=lambda done, _, task=task: progress.update(task, completed=done),  # type: ignore[misc]
+                )
+            )
+    Console().print(evaluation_table(evaluations))
+    return 0
+
+
+def _compress(arguments: argparse.Namespace) -> int:
+    from rdp.codecs.registry import parse_codec
+
+    codec = parse_codec(arguments.codec)
+    item = _read(arguments.input)
+    shared = SharedRandomness(arguments.seed, 0)
+    data = codec.encode(item, shared=shared, rng=private_rng(tag("rdp compress"), arguments.seed))
+    _write_bytes(arguments.output, data)
+    pixels = item.shape[0] * item.shape[1] if item.dtype == np.uint8 and item.ndim == 3 else None
+    per = f"{8 * len(data) / pixels:.4f} bpp" if pixels else f"{8 * len(data) / item.size:.4f} bits per number"
+    print(f"{arguments.output}: {len(data)} bytes, {per}")
+    return 0
+
+
+def _decompress(arguments: argparse.Namespace) -> int:
+    from rdp.codecs.registry import codec_for_stream
+
+    data = arguments.input.read_bytes()
+    codec: Codec = codec_for_stream(data)
+    recon = codec.decode(data, rng=private_rng(tag("rdp decompress"), arguments.seed))
+    if arguments.output.suffix.lower() == ".npy":
+        with arguments.output.open("wb") as file:
+            np.save(file, recon, allow_pickle=False)
+    else:
+        from rdp.sources.photographs import write_photograph
+
+        if recon.dtype != np.uint8:
+            raise ValueError(f"{arguments.output} must end in .npy: {codec.spec} decodes {recon.dtype} numbers")
+        write_photograph(arguments.output, recon)
+    header = bitstream.read_header(data)
+    print(f"{arguments.output}: {header.dtype} {header.shape}, decoded by {codec.decoder_spec}")
+    return 0
+
+
+def _codecs(arguments: argparse.Namespace) -> int:
+    from rdp.codecs.registry import describe_codecs
+
+    infos = describe_codecs()
+    if arguments.json:
+        print(json.dumps([dataclasses.asdict(info) for info in infos], indent=1, ensure_ascii=False))
+        return 0
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table()
+    for name in ("codec", "parameters", "common randomness", "what it is"):
+        table.add_column(name, overflow="fold")
+    for info in infos:
+        parameters = ", ".join(f"{p.name}={p.default if not p.required else '…'}" for p in info.parameters)
+        state = info.summary if info.available else f"[red]not here:[/] {escape(info.reason)}. {escape(info.install)}"
+        table.add_row(info.name, parameters, info.common_randomness, state)
+    Console().print(table)
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from rdp.report import write_report
+
+    return write_report(
+        arguments.out, claims=arguments.claims, evaluations=arguments.eval, figures=arguments.figures
+    )
+
+
+def _read(path: Path) -> Array:
+    if path.suffix.lower() == ".npy":
+        with path.open("rb") as file:
+            array: Array = np.load(file, allow_pickle=False)
+        return array
+    from rdp.sources.photographs import read_photograph
+
+    return read_photograph(path)
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

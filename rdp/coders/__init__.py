@@ -1,0 +1,1 @@
+"""Integers into bits, samples into integers."""
