@@ -8,11 +8,11 @@
     item       1 byte dtype, 1 byte number of axes, varint lengths
     segments   varint number of segments
     checksum   4 bytes   CRC-32 of everything above
-    then, for each segment: varint length, payload, 4 bytes CRC-32 of the header's checksum and the payload
+    then, for each segment: varint length, payload, 4 bytes CRC-32 of the header and all payloads so far
 
-Varints are LEB128, at most 64 bits, in their shortest form, so that one content has one encoding. The
-segment checksums include the header's, so that a segment of one stream is refused in another. A photograph's
-frame is about 35 bytes, all of them counted as rate.
+Varints are LEB128, at most 64 bits, in their shortest form, so that one content has one encoding. Each
+checksum continues the one before it, so that a segment is refused in another stream, even in one with the
+same header, and out of its turn. A photograph's frame is about 35 bytes, all of them counted as rate.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ def pack(header: Header, segments: Sequence[bytes]) -> bytes:
     seal = zlib.crc32(head)
     parts = [head, seal.to_bytes(4, "little")]
     for segment in segments:
-        parts += [_varint(len(segment)), segment, zlib.crc32(segment, seal).to_bytes(4, "little")]
+        seal = zlib.crc32(segment, seal)
+        parts += [_varint(len(segment)), segment, seal.to_bytes(4, "little")]
     return b"".join(parts)
 
 
@@ -101,7 +102,8 @@ def unpack(data: bytes, *, partial: bool = False) -> tuple[Header, list[bytes]]:
         if partial and reader.at == len(data):
             break
         segment = reader.take(reader.varint("segment length"), "segment")
-        if reader.take(4, "segment checksum") != zlib.crc32(segment, seal).to_bytes(4, "little"):
+        seal = zlib.crc32(segment, seal)
+        if reader.take(4, "segment checksum") != seal.to_bytes(4, "little"):
             raise DecodeError(f"checksum of segment {len(segments)} does not match: the stream is damaged")
         segments.append(segment)
     if reader.at != len(data):
@@ -134,6 +136,7 @@ def _read_header(reader: _Reader) -> tuple[Header, int, int]:
     # Only a forger comes here with these, but the decoder must not allocate at a forger's word.
     try:
         codec = name.decode("ascii")
+        _ascii(codec)
         _check_item(shape, DTYPES[dtype])
     except (UnicodeDecodeError, ValueError) as error:
         raise DecodeError(f"the header is not one this format can write: {error}") from None

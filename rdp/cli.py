@@ -94,22 +94,35 @@ def _parser() -> argparse.ArgumentParser:
     p = commands.add_parser("eval", help="evaluate codecs", description=EVAL, formatter_class=raw)
     p.add_argument("--codec", action="append", required=True, metavar="SPEC", help="may be given many times")
     where = p.add_mutually_exclusive_group()
-    where.add_argument("--data", metavar="DIR", help="a folder of photographs (default: a few that are installed)")
-    where.add_argument("--source", metavar="SPEC", help="numbers instead: gaussian:size=…,variance=… or circle:size=…")
+    where.add_argument(
+        "--data", metavar="DIR", help="a folder of photographs (default: a few that are installed)"
+    )
+    where.add_argument(
+        "--source", metavar="SPEC", help="numbers instead: gaussian:size=…,variance=… or circle:size=…"
+    )
     p.add_argument("--items", type=int, help="how many (default: all photographs; 16 blocks of numbers)")
-    p.add_argument("--metrics", nargs="+", metavar="NAME", help="default: psnr_db ms_ssim; for numbers: mse")
+    p.add_argument(
+        "--metrics",
+        nargs="+",
+        metavar="NAME",
+        help="default: psnr_db ms_ssim; for numbers: squared_error_per_symbol",
+    )
     p.add_argument("--out", type=Path, metavar="FILE", help="JSON Lines, one line an item")
     p.add_argument("--seed", type=int, default=0, help="of everything random (0)")
     p.set_defaults(run=_eval)
 
-    p = commands.add_parser("compress", help="a file into a stream", description=COMPRESS, formatter_class=raw)
+    p = commands.add_parser(
+        "compress", help="a file into a stream", description=COMPRESS, formatter_class=raw
+    )
     p.add_argument("input", type=Path, metavar="IN")
     p.add_argument("output", type=Path, metavar="OUT")
     p.add_argument("--codec", required=True, metavar="SPEC")
     p.add_argument("--seed", type=int, default=0, help="of common and private randomness (0)")
     p.set_defaults(run=_compress)
 
-    p = commands.add_parser("decompress", help="a stream into a file", description=DECOMPRESS, formatter_class=raw)
+    p = commands.add_parser(
+        "decompress", help="a stream into a file", description=DECOMPRESS, formatter_class=raw
+    )
     p.add_argument("input", type=Path, metavar="IN")
     p.add_argument("output", type=Path, metavar="OUT")
     p.add_argument("--seed", type=int, default=0, help="of the decoder's private randomness (0)")
@@ -140,7 +153,9 @@ def _eval(arguments: argparse.Namespace) -> int:
 
     codecs = [parse_codec(spec) for spec in arguments.codec]
     source: Any = parse_source(arguments.source) if arguments.source else Photographs(arguments.data)
-    names = arguments.metrics or (["mse"] if arguments.source else ["psnr_db", "ms_ssim"])
+    names = arguments.metrics or (
+        ["squared_error_per_symbol"] if arguments.source else ["psnr_db", "ms_ssim"]
+    )
     for name in names:
         if name not in METRICS:
             raise ValueError(f"metric={name} must be one of {', '.join(METRICS)}")
@@ -174,7 +189,9 @@ def _compress(arguments: argparse.Namespace) -> int:
     data = codec.encode(item, shared=shared, rng=private_rng(tag("rdp compress"), arguments.seed))
     _write_bytes(arguments.output, data)
     pixels = item.shape[0] * item.shape[1] if item.dtype == np.uint8 and item.ndim == 3 else None
-    per = f"{8 * len(data) / pixels:.4f} bpp" if pixels else f"{8 * len(data) / item.size:.4f} bits per number"
+    per = (
+        f"{8 * len(data) / pixels:.4f} bpp" if pixels else f"{8 * len(data) / item.size:.4f} bits per number"
+    )
     print(f"{arguments.output}: {len(data)} bytes, {per}")
     return 0
 
@@ -192,7 +209,9 @@ def _decompress(arguments: argparse.Namespace) -> int:
         from rdp.sources.photographs import write_photograph
 
         if recon.dtype != np.uint8:
-            raise ValueError(f"{arguments.output} must end in .npy: {codec.spec} decodes {recon.dtype} numbers")
+            raise ValueError(
+                f"{arguments.output} must end in .npy: {codec.spec} decodes {recon.dtype} numbers"
+            )
         write_photograph(arguments.output, recon)
     header = bitstream.read_header(data)
     print(f"{arguments.output}: {header.dtype} {header.shape}, decoded by {codec.decoder_spec}")
@@ -215,7 +234,11 @@ def _codecs(arguments: argparse.Namespace) -> int:
         table.add_column(name, overflow="fold")
     for info in infos:
         parameters = ", ".join(f"{p.name}={p.default if not p.required else '…'}" for p in info.parameters)
-        state = info.summary if info.available else f"[red]not here:[/] {escape(info.reason)}. {escape(info.install)}"
+        state = (
+            info.summary
+            if info.available
+            else f"[red]not here:[/] {escape(info.reason)}. {escape(info.install)}"
+        )
         table.add_row(info.name, parameters, info.common_randomness, state)
     Console().print(table)
     return 0

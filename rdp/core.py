@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rdp import bitstream
 from rdp.bitstream import DecodeError
 from rdp.randomness import SharedRandomness
+from rdp.spec import parameters_of, write_spec
 
 Array = NDArray[Any]
 Kind = Literal["ideal", "coded"]
@@ -107,17 +108,13 @@ class Codec(ABC):
     @final
     def spec(self) -> str:
         """Name and all parameters, as the command line writes them: `jpegxl:distance=3.0`."""
-        return self._spec(tuple(field.name for field in dataclasses.fields(self)))  # type: ignore[arg-type]
+        return write_spec(self.name, self, tuple(p.name for p in parameters_of(type(self))))
 
     @property
     @final
     def decoder_spec(self) -> str:
         """Name and the parameters that decoding needs, as they travel in the stream."""
-        return self._spec(self.decoder_parameters)
-
-    def _spec(self, names: tuple[str, ...]) -> str:
-        pairs = [f"{n}={_written(getattr(self, n))}" for n in names]
-        return f"{self.name}:{','.join(pairs)}" if pairs else self.name
+        return write_spec(self.name, self, self.decoder_parameters)
 
     @final
     def encode(self, item: Array, *, shared: SharedRandomness, rng: np.random.Generator) -> bytes:
@@ -141,6 +138,8 @@ class Codec(ABC):
             raise DecodeError(f"the stream was made by {header.codec}; this decoder is {self.decoder_spec}")
         if header.digest != bitstream.digest(self.decoder_spec, self.tables_digest()):
             raise DecodeError("the stream was made with other tables or weights than this decoder holds")
+        if self.common_randomness == "none" and header.key:
+            raise DecodeError(f"{self.name} shares no randomness, but the stream carries a key")
         key = SharedRandomness(*header.key)
         if shared is not None and self.common_randomness != "none" and shared != key:
             raise DecodeError(f"the stream was made with {key}; this decoder was given {shared}")
@@ -151,10 +150,9 @@ class Codec(ABC):
             raise
         except Exception as error:  # image libraries answer damage with a dozen types; callers get one
             raise DecodeError(f"{self.name} could not decode its payload: {error!r}") from error
-        if recon.shape != header.shape or recon.dtype != dtype:
-            raise DecodeError(
-                f"{self.name} decoded {recon.dtype} {recon.shape}; the header says {dtype} {header.shape}"
-            )
+        found = np.shape(recon), getattr(recon, "dtype", type(recon))
+        if found != (header.shape, dtype):
+            raise DecodeError(f"{self.name} decoded {found}; the header says {header.shape}, {dtype}")
         return recon
 
     @final
@@ -173,9 +171,3 @@ class Codec(ABC):
         missing = [package for package in self.requires if find_spec(package) is None]
         if missing:
             raise ImportError(f"codec {self.name} needs {' '.join(missing)}: pip install {' '.join(missing)}")
-
-
-def _written(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return repr(value) if isinstance(value, (int, float)) else str(value)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -46,7 +47,7 @@ class Estimate:
     def __post_init__(self) -> None:
         if math.isnan(self.value):
             raise refuse("value", self.value, "must be a number")
-        if math.isfinite(self.value):
+        if math.isfinite(self.value) and not (0 <= self.stderr < math.inf and 0 <= self.bias < math.inf):
             non_negative("stderr", self.stderr)
             non_negative("bias", self.bias)
         integer("n", self.n, least=1)
@@ -148,9 +149,10 @@ class Moments:
         """
         values, vectors = np.linalg.eigh(self.covariance / self.n)
         steps = vectors * np.sqrt(np.maximum(values, 0.0))
-        centre = float(f(self.mean))
-        up = np.array([float(f(self.mean + step)) for step in steps.T])
-        down = np.array([float(f(self.mean - step)) for step in steps.T])
+        with np.errstate(all="ignore"):  # what is not finite is refused below
+            centre = float(f(self.mean))
+            up = np.array([float(f(self.mean + step)) for step in steps.T])
+            down = np.array([float(f(self.mean - step)) for step in steps.T])
         if not (math.isfinite(centre) and np.isfinite(up).all() and np.isfinite(down).all()):
             raise ValueError(
                 f"f must be finite within one standard error of the means; at them it is {centre}"
@@ -177,13 +179,15 @@ class Comparison:
 
     def __post_init__(self) -> None:
         one_of("relation", self.relation, ("agree", "at_most", "at_least"))
-        real("theory", self.theory)
-        real("measured", self.measured.value)
-        positive("resolution", self.resolution)
+        if not (math.isfinite(self.theory) and math.isfinite(self.measured.value)):
+            real("theory", self.theory)
+            real("measured", self.measured.value)
+        if not 0 < self.resolution < math.inf:
+            positive("resolution", self.resolution)
 
     def verdict(self, level: float = LEVEL) -> Verdict:
         """Holds, refuted or inconclusive at this error level."""
-        half = self.measured.half_width(level) + _ROUNDING * abs(self.theory)
+        half = self.measured.half_width(level) + _ROUNDING * (abs(self.theory) + self.resolution)
         over = self.measured.value - self.theory
         if self.relation == "agree":
             if abs(over) > half:
@@ -196,7 +200,7 @@ class Comparison:
 
 
 def agree(label: str, measured: Estimate, theory: float, *, resolution: float) -> Comparison:
-    """The measured quantity is ``theory``; holds once the interval contains it, no wider than ``resolution``."""
+    """The measured quantity is ``theory``."""
     return Comparison(label, "agree", float(theory), measured, float(resolution))
 
 
@@ -229,6 +233,7 @@ def tends_to(
     h = positive("at", at).ravel()
     if len(h) != len(measured) or len(np.unique(h)) != len(h) or len(h) < 2:
         raise ValueError(f"at={h.tolist()} must be distinct, at least two, and one for each estimate")
+    h = h / h.max()  # so that the least squares below is as well posed for tiny parameters as for large ones
     stderr = np.array([e.stderr for e in measured])
     weight = 1.0 / np.maximum(stderr, np.max(stderr) * 1e-6 + 1e-300)
     design = np.stack([np.ones_like(h), h ** float(positive("order", order))], axis=1)
@@ -242,6 +247,7 @@ def tends_to(
     return agree(label, extrapolated, limit, resolution=resolution)
 
 
+@lru_cache(maxsize=1024)
 def _student(n: int, level: float) -> float:
     if not 0 < level < 1:
         raise refuse("level", level, "must lie strictly between 0 and 1")

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,7 +32,10 @@ _CHANNEL_RNG = tag("evaluate: channel")
 class Distortion(Protocol):
     """A named function of an item and its reconstruction, such as ``rdp.realism.mse``."""
 
-    __name__: str
+    @property
+    def __name__(self) -> str:
+        """What it is called in an Evaluation."""
+        ...
 
     def __call__(self, item: Array, recon: Array, /) -> float:
         """The distortion of one item."""
@@ -47,7 +50,10 @@ class Divergence(Protocol):
     features of an item and of its own reconstruction depend on each other and would hide a difference.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is called in an Evaluation; a plain class attribute will do."""
+        ...
 
     def features(self, array: Array) -> Floats:
         """What is kept of one item, shape (d,)."""
@@ -62,15 +68,16 @@ class Divergence(Protocol):
 class Evaluation:
     """What a channel did to a source. Estimates are means over items with their standard errors.
 
-    ``rate`` is bits per item; ``bits_per_dim`` divides by the number of samples of each item and ``bpp`` (for
-    photographs, else None) by its pixels. ``seconds`` are means per item. ``records`` are the items.
+    ``rate`` is bits per item; ``bits_per_symbol`` divides it by the source symbols in each item: the pixels of
+    a photograph, the entries along a block's first axis. ``bpp`` is the latter for photographs, else None.
+    ``seconds`` are means per item. ``records`` are the items.
     """
 
     channel: str
     source: str
     kind: Kind
     rate: Estimate
-    bits_per_dim: Estimate
+    bits_per_symbol: Estimate
     bpp: Estimate | None
     distortions: Mapping[str, Estimate]
     divergences: Mapping[str, Estimate]
@@ -96,7 +103,10 @@ def evaluate(
     ``executor`` (any ``concurrent.futures`` one) changes how long it takes and nothing else. ``journal`` is a
     JSON Lines file: each item is appended as soon as it is done, and items found there from an earlier run of
     the same channel, source, seed and metrics are not done again. ``progress(done, items)`` is called after
-    each item. ``ValueError`` for fewer than two items (one item has no error bar) or more than there are.
+    each item.
+
+    ``ValueError`` for fewer than two items (one item has no error bar) or more than there are, for a distortion
+    that is not a number, and, with a journal, for a channel or source whose name does not tell its parameters.
     """
     items = integer("items", items, least=2)
     seed = integer("seed", seed, least=0, most=2**64 - 1)
@@ -114,7 +124,7 @@ def evaluate(
     try:
         if progress is not None:
             progress(len(done), items)
-        for record in executor.map(job, todo) if executor is not None else map(job, todo):
+        for record in _as_done(job, todo, executor):
             done[record["item"]] = record
             if out is not None:
                 out.append(record)
@@ -123,7 +133,18 @@ def evaluate(
     finally:
         if out is not None:
             out.close()
-    return aggregate([done[index] for index in range(items)], job.divergences)
+    wanted = [d.__name__ for d in job.distortions]
+    records = [done[index] for index in range(items)]
+    records = [r | {"distortions": {name: r["distortions"][name] for name in wanted}} for r in records]
+    return aggregate(records, job.divergences)
+
+
+def _as_done(job: _Job, todo: Sequence[int], executor: Executor | None) -> Iterator[Record]:
+    if executor is None:
+        yield from map(job, todo)
+    else:
+        for future in as_completed([executor.submit(job, index) for index in todo]):
+            yield future.result()
 
 
 def aggregate(records: Sequence[Record], divergences: Sequence[Divergence] = ()) -> Evaluation:
@@ -131,7 +152,7 @@ def aggregate(records: Sequence[Record], divergences: Sequence[Divergence] = ())
     if len({(r["channel"], r["source"], r["seed"], r["kind"]) for r in records}) != 1:
         raise ValueError("records must be of one channel, one source, one seed and one kind of rate")
     first = records[0]
-    pixels = all(r["pixels"] is not None for r in records)
+    per_symbol = _mean([r["bits"] / r["symbols"] for r in records])
     names = [n for n in first["distortions"] if all(n in r["distortions"] for r in records)]
     halves = {}
     for d in divergences:
@@ -144,8 +165,8 @@ def aggregate(records: Sequence[Record], divergences: Sequence[Divergence] = ())
         source=first["source"],
         kind=one_of("kind", first["kind"], ("ideal", "coded")),
         rate=_mean([r["bits"] for r in records]),
-        bits_per_dim=_mean([r["bits"] / math.prod(r["shape"]) for r in records]),
-        bpp=_mean([r["bits"] / r["pixels"] for r in records]) if pixels else None,
+        bits_per_symbol=per_symbol,
+        bpp=per_symbol if all(r["photograph"] for r in records) else None,
         distortions={n: _mean([r["distortions"][n] for r in records]) for n in names},
         divergences=halves,
         seconds={n: float(np.mean([r["seconds"][n] for r in records])) for n in seconds},
@@ -183,7 +204,7 @@ class _Job:
             item, shared=SharedRandomness(self.seed, index), rng=private_rng(_CHANNEL_RNG, self.seed, index)
         )
         name = getattr(self.source, "item_name", None)
-        image = item.dtype == np.uint8 and item.ndim == 3
+        photograph = item.dtype == np.uint8 and item.ndim == 3
         return {
             "channel": spec(self.channel),
             "source": spec(self.source),
@@ -193,8 +214,9 @@ class _Job:
             "kind": sent.kind,
             "bits": float(sent.bits),
             "shape": list(item.shape),
-            "pixels": item.shape[0] * item.shape[1] if image else None,
-            "distortions": {d.__name__: float(d(item, sent.recon)) for d in self.distortions},
+            "photograph": photograph,
+            "symbols": item.shape[0] * item.shape[1] if photograph else len(item),
+            "distortions": {d.__name__: self._measured(d, item, sent.recon) for d in self.distortions},
             "features": {
                 d.name: {"source": d.features(item).tolist(), "recon": d.features(sent.recon).tolist()}
                 for d in self.divergences
@@ -203,6 +225,12 @@ class _Job:
             "rdp": provenance()["rdp"],
         }
 
+    def _measured(self, distortion: Distortion, item: Array, recon: Array) -> float:
+        value = float(distortion(item, recon))
+        if math.isnan(value) or value == -math.inf:
+            raise ValueError(f"{distortion.__name__}={value} of {spec(self.channel)} must be a number")
+        return value
+
 
 def spec(thing: object) -> str:
     """How a channel or source is named in records: its ``spec`` where it has one, else its ``repr``."""
@@ -210,6 +238,11 @@ def spec(thing: object) -> str:
 
 
 def _resume(path: str | Path, job: _Job, items: int) -> dict[int, Record]:
+    for thing in (job.channel, job.source):
+        if " object at 0x" in spec(thing):
+            raise ValueError(
+                f"{spec(thing)} must have a spec or a repr that tells its parameters, for a journal"
+            )
     if not Path(path).exists():
         return {}
     Journal(path).close()  # cuts off a half-written last line
@@ -218,9 +251,9 @@ def _resume(path: str | Path, job: _Job, items: int) -> dict[int, Record]:
     for r in journals.read(path):
         if (
             (r.get("channel"), r.get("source"), r.get("seed"), r.get("rdp")) == run
-            and r["item"] < items
-            and {d.__name__ for d in job.distortions} <= set(r["distortions"])
-            and {d.name for d in job.divergences} <= set(r["features"])
+            and r.get("item", items) < items
+            and {d.__name__ for d in job.distortions} <= set(r.get("distortions", ()))
+            and {d.name for d in job.divergences} <= set(r.get("features", ()))
         ):
             done[r["item"]] = r
     return done

@@ -16,7 +16,8 @@ Record = dict[str, Any]
 class Journal:
     """Append records to ``path``, one flushed line each; a half-written last line is cut off on opening.
 
-    Used as a context manager. Infinities and NaN are written as strings, since JSON has none.
+    Used as a context manager. Infinities and NaN are written as the strings "inf", "-inf" and "nan", since
+    JSON has none; those three strings come back as numbers, whoever wrote them.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -49,10 +50,10 @@ class Journal:
 
 def read(path: str | Path) -> Iterator[Record]:
     """The records of a journal, in order. ``ValueError`` names the first line that is not one."""
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(Path(path).read_bytes().splitlines(), start=1):
         try:
             record = json.loads(line)
-        except json.JSONDecodeError as error:
+        except ValueError as error:  # not JSON, or not even text
             raise ValueError(f"{path}, line {number} is not JSON: {error}") from None
         if not isinstance(record, dict):
             raise ValueError(f"{path}, line {number} is not a JSON object")

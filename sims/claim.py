@@ -69,6 +69,7 @@ class Outcome:
     variant: str | None
     comparison: Comparison
     verdict: Verdict
+    level: float
     seconds: float
 
     @property
@@ -89,6 +90,7 @@ class Outcome:
             "bias": c.measured.bias,
             "resolution": c.resolution,
             "n": c.measured.n,
+            "level": self.level,
             "verdict": self.verdict,
             "seconds": round(self.seconds, 3),
         }
@@ -101,6 +103,7 @@ def run(claim: Claim, *, seed: int, budget: Budget = "quick", variant: str | Non
     """
     looks, finer = LOOKS[one_of("budget", budget, LOOKS)], FINER[budget]
     draw = claim.draw if variant is None else claim.broken[variant]
+    level = LEVEL / looks
     start = time.perf_counter()
     moments, drawn = None, 0
     settled: dict[str, tuple[Comparison, Verdict]] = {}
@@ -115,12 +118,12 @@ def run(claim: Claim, *, seed: int, budget: Budget = "quick", variant: str | Non
         for comparison in claim.compare(moments):
             sharp = dataclasses.replace(comparison, resolution=comparison.resolution / finer)
             if settled.get(sharp.label, (None, "inconclusive"))[1] == "inconclusive":
-                settled[sharp.label] = sharp, sharp.verdict(LEVEL / looks)
+                settled[sharp.label] = sharp, sharp.verdict(level)
         verdicts = [verdict for _, verdict in settled.values()]
         if "inconclusive" not in verdicts or (variant is not None and "refuted" in verdicts):
             break
     seconds = time.perf_counter() - start
-    return [Outcome(claim, variant, c, verdict, seconds) for c, verdict in settled.values()]
+    return [Outcome(claim, variant, c, verdict, level, seconds) for c, verdict in settled.values()]
 
 
 def caught(outcomes: Sequence[Outcome]) -> bool:

@@ -99,7 +99,9 @@ class Decoder:
 
         if len(data) % 4:
             raise DecodeError(f"entropy-coded payload of {len(data)} bytes must be a multiple of 4")
-        self._coder = constriction.stream.queue.RangeDecoder(np.frombuffer(data, dtype="<u4").astype(np.uint32))
+        self._coder = constriction.stream.queue.RangeDecoder(
+            np.frombuffer(data, dtype="<u4").astype(np.uint32)
+        )
 
     def get(self, n: int, table: FrequencyTable) -> Integers:
         """``n`` symbols under one table."""

@@ -1,7 +1,24 @@
 """X: sources of numbered items."""
 
+from __future__ import annotations
+
 from rdp.sources.circle import CircleBlock
 from rdp.sources.gaussian import GaussianBlock, GaussianVectorBlock
 from rdp.sources.photographs import Photographs
+from rdp.spec import build, split_spec
+from rdp.validate import one_of
 
-__all__ = ["CircleBlock", "GaussianBlock", "GaussianVectorBlock", "Photographs"]
+SOURCES: dict[str, type[GaussianBlock] | type[CircleBlock]] = {
+    "gaussian": GaussianBlock,
+    "circle": CircleBlock,
+}
+"""The sources of numbers by the names that a specification gives them."""
+
+
+def parse_source(spec: str) -> GaussianBlock | CircleBlock:
+    """The source that ``spec`` describes, such as `gaussian:size=4096,variance=2`."""
+    name, texts = split_spec(spec)
+    return build(SOURCES[one_of("source", name, SOURCES)], name, texts)
+
+
+__all__ = ["SOURCES", "CircleBlock", "GaussianBlock", "GaussianVectorBlock", "Photographs", "parse_source"]

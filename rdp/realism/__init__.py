@@ -1,0 +1,21 @@
+"""What samples tell: distortions of an item, and how far the law of reconstructions is from the source's."""
+
+from rdp.realism.distortions import (
+    METRICS,
+    ms_ssim,
+    mse,
+    psnr_db,
+    squared_error,
+    squared_error_per_symbol,
+)
+from rdp.realism.moments import GaussianW2Squared
+
+__all__ = [
+    "METRICS",
+    "GaussianW2Squared",
+    "ms_ssim",
+    "mse",
+    "psnr_db",
+    "squared_error",
+    "squared_error_per_symbol",
+]

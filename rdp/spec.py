@@ -1,0 +1,137 @@
+"""Codecs and sources as the command line writes them, and as streams name them.
+
+    name[:key=value,...]        jpegxl:distance=3        hfd:base=[jpeg:quality=5],steps=10
+
+The parameters are the fields of a dataclass, and their values are typed by them. Commas inside brackets belong to
+the value, so that one thing can name another.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+from rdp.validate import one_of, refuse
+
+Built = TypeVar("Built")
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """One parameter; ``default`` is None where ``required``."""
+
+    name: str
+    type: str
+    default: Any
+    required: bool
+
+
+def split_spec(spec: str) -> tuple[str, dict[str, str]]:
+    """Name and the texts of the parameters; ``ValueError`` for what is not written as above."""
+    name, colon, rest = spec.partition(":")
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", name):
+        raise refuse("spec", spec, "must be written name[:key=value,...]")
+    values: dict[str, str] = {}
+    for pair in _split_commas(rest, spec) if colon else []:
+        key, equals, text = pair.partition("=")
+        if not key or not equals:
+            raise refuse("spec", spec, f"must be written name[:key=value,...], not {pair!r}")
+        if key in values:
+            raise refuse("spec", spec, f"must give {key} once")
+        values[key] = text
+    return name, values
+
+
+def build(kind: type[Built], name: str, texts: Mapping[str, str]) -> Built:
+    """An instance of the dataclass ``kind`` from the texts of its parameters; ``name`` is for the errors."""
+    types = _types(kind)
+    values = {}
+    for key, text in texts.items():
+        if key not in types:
+            listed = ", ".join(types) if types else "none"
+            raise ValueError(f"{name} has no parameter {key!r}; its parameters are: {listed}")
+        values[key] = _value(f"{name}:{key}", types[key], text)
+    absent = [p.name for p in parameters_of(kind) if p.required and p.name not in values]
+    if absent:
+        raise ValueError(f"{name} needs {', '.join(f'{key}=…' for key in absent)}")
+    return kind(**values)
+
+
+def parameters_of(kind: type[Any]) -> tuple[Parameter, ...]:
+    """The fields that the constructor of a dataclass takes."""
+    types = _types(kind)
+    return tuple(
+        Parameter(f.name, _type_name(types[f.name]), None if _required(f) else _default(f), _required(f))
+        for f in dataclasses.fields(kind)
+        if f.name in types
+    )
+
+
+def write_spec(name: str, thing: Any, keys: tuple[str, ...]) -> str:
+    """The specification of a dataclass instance with the fields ``keys``: the inverse of :func:`build`."""
+    types = _types(type(thing))
+    pairs = [f"{key}={_written(types[key], getattr(thing, key))}" for key in keys]
+    return f"{name}:{','.join(pairs)}" if pairs else name
+
+
+def _types(kind: type[Any]) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    return {f.name: hints[f.name] for f in dataclasses.fields(kind) if f.init}
+
+
+def _written(hint: Any, value: Any) -> str:
+    """``value`` as text: by the type of its field, so that 1, 1.0 and NumPy's 1.0 are one parameter."""
+    if hint is bool:
+        return str(bool(value)).lower()
+    return repr(hint(value)) if hint in (int, float) else str(value)
+
+
+def _split_commas(text: str, spec: str) -> list[str]:
+    """Pieces between the commas outside all brackets."""
+    pieces, depth, start = [], 0, 0
+    for at, letter in enumerate(text):
+        depth += (letter == "[") - (letter == "]")
+        if depth < 0:
+            break
+        if letter == "," and depth == 0:
+            pieces.append(text[start:at])
+            start = at + 1
+    if depth != 0:
+        raise refuse("spec", spec, "must close every bracket it opens, and no other")
+    return [*pieces, text[start:]]
+
+
+def _required(f: dataclasses.Field[Any]) -> bool:
+    return f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+
+
+def _default(f: dataclasses.Field[Any]) -> Any:
+    return f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
+
+
+def _type_name(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+
+
+def _value(name: str, hint: Any, text: str) -> Any:
+    """``text`` as the type of its field; no blanks, no underscores, no other way to write the same."""
+    if hint is bool:
+        if text not in ("true", "false"):
+            raise refuse(name, text, "must be true or false")
+        return text == "true"
+    if hint is int:
+        if not re.fullmatch(r"[+-]?[0-9]{1,40}", text):
+            raise refuse(name, text, "must be an integer")
+        return int(text)
+    if hint is float:
+        if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?inf", text, re.IGNORECASE):
+            raise refuse(name, text, "must be a number")
+        return float(text)
+    if hint is str:
+        return text
+    if typing.get_origin(hint) is Literal and all(isinstance(c, str) for c in typing.get_args(hint)):
+        return one_of(name, text, typing.get_args(hint))
+    raise ValueError(f"{name} is a {_type_name(hint)}, which a specification cannot write; use Python")

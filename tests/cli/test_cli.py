@@ -1,0 +1,175 @@
+"""The command line: what a person types, what it answers, and with which exit status."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from rdp.cli import main
+from rdp.journal import read
+from rdp.sources.photographs import read_photograph, write_photograph
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with three small photographs."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "photos").mkdir()
+    for name in ("a", "b", "c"):
+        ramp = np.linspace(0, 200, 170 * 180 * 3).reshape(170, 180, 3)
+        write_photograph(
+            tmp_path / "photos" / f"{name}.png", (ramp + rng.integers(0, 40, ramp.shape)).astype(np.uint8)
+        )
+    return tmp_path / "photos"
+
+
+@pytest.mark.parametrize("command", [[], ["eval"], ["compress"], ["decompress"], ["codecs"], ["report"]])
+def test_help_teaches(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert "rdp" in text
+    assert len(text) > 150
+
+
+def test_unknown_command_and_missing_codec_are_usage_errors():
+    for arguments in (["no-such-command"], ["eval"], ["compress", "a", "b"]):
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        assert stop.value.code == 2
+
+
+@pytest.mark.parametrize("codec", ["jpeg:quality=50", "webp", "jpegxl:distance=2"])
+def test_compress_and_decompress_a_photograph(folder, tmp_path, codec, capsys):
+    stream, back = tmp_path / "x.rdp", tmp_path / "back.png"
+    assert main(["compress", str(folder / "a.png"), str(stream), "--codec", codec]) == 0
+    assert "bpp" in capsys.readouterr().out
+    assert main(["decompress", str(stream), str(back)]) == 0
+    assert read_photograph(back).shape == (170, 180, 3)
+
+
+def test_compress_and_decompress_numbers(tmp_path):
+    block = np.random.default_rng(0).standard_normal(1000)
+    np.save(tmp_path / "x.npy", block)
+    assert (
+        main(["compress", str(tmp_path / "x.npy"), str(tmp_path / "x.rdp"), "--codec", "dithered:step=0.5"])
+        == 0
+    )
+    assert main(["decompress", str(tmp_path / "x.rdp"), str(tmp_path / "y.npy")]) == 0
+    assert np.abs(np.load(tmp_path / "y.npy") - block).max() <= 0.25
+    assert main(["decompress", str(tmp_path / "x.rdp"), str(tmp_path / "y.png")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["eval", "--codec", "jpgxl"], "did you mean jpegxl"),
+        (["eval", "--codec", "jpeg:quality=high"], "must be an integer"),
+        (["eval", "--codec", "jpeg:speed=3"], "its parameters are: quality"),
+        (["eval", "--codec", "jpeg", "--metrics", "lpips"], "must be one of"),
+        (["eval", "--codec", "jpeg", "--data", "no/such/folder"], "no/such/folder"),
+        (["eval", "--codec", "jpeg", "--items", "1"], "items=1"),
+        (["eval", "--codec", "jpeg", "--items", "100"], "items=100"),
+        (["eval", "--codec", "jpeg", "--seed", "-1"], "seed=-1"),
+        (["eval", "--codec", "jpeg", "--source", "gaussian:size=10"], "item"),
+        (["eval", "--codec", "circle", "--source", "square"], "must be one of"),
+        (["compress", "missing.png", "x", "--codec", "jpeg"], "missing.png"),
+        (["decompress", "missing.rdp", "x.png"], "missing.rdp"),
+    ],
+)
+def test_mistakes_get_one_clear_line(arguments, says, capsys):
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert says in error.replace("\n", "")
+    assert "Traceback" not in error
+
+
+def test_damage_is_refused(folder, tmp_path, capsys):
+    stream = tmp_path / "x.rdp"
+    main(["compress", str(folder / "a.png"), str(stream), "--codec", "jpeg"])
+    data = bytearray(stream.read_bytes())
+    data[len(data) // 2] ^= 4
+    stream.write_bytes(data)
+    assert main(["decompress", str(stream), str(tmp_path / "x.png")]) == 1
+    assert "checksum" in capsys.readouterr().err
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_eval_writes_one_line_an_item_and_resumes(folder, tmp_path, capsys):
+    out = tmp_path / "results" / "r.jsonl"
+    arguments = ["eval", "--codec", "jpeg:quality=20", "--data", str(folder), "--out", str(out)]
+    assert main(arguments) == 0
+    first = list(read(out))
+    assert [r["name"] for r in first] == ["a.png", "b.png", "c.png"]
+    assert all(r["bits"] % 8 == 0 and r["kind"] == "coded" for r in first)
+    out.write_bytes(out.read_bytes()[:-20])  # killed while it wrote the last line
+    assert main([*arguments, "--codec", "webp"]) == 0
+    again = list(read(out))
+    assert [r["item"] for r in again] == [0, 1, 2, 0, 1, 2]
+    assert again[2]["distortions"] == first[2]["distortions"]
+    assert "jpeg" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_goes_on_and_ends_the_same(folder, tmp_path):
+    codecs = [part for d in range(1, 9) for part in ("--codec", f"jpegxl:distance={d}")]
+
+    def command(out):
+        return [sys.executable, "-m", "rdp.cli", "eval", *codecs, "--data", str(folder), "--out", str(out)]
+
+    process = subprocess.Popen(
+        command(tmp_path / "killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (
+        (tmp_path / "killed").exists() and len((tmp_path / "killed").read_bytes().splitlines()) > 3
+    ):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    for name in ("killed", "whole"):
+        subprocess.run(command(tmp_path / name), check=True, capture_output=True)
+
+    def results(name):
+        return sorted(
+            (r["channel"], r["item"], r["bits"], str(r["distortions"])) for r in read(tmp_path / name)
+        )
+
+    assert results("killed") == results("whole")
+
+
+def test_interruption_is_quiet(monkeypatch, capsys):
+    def interrupted(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["rdp.evaluate"], "evaluate", interrupted)
+    assert main(["eval", "--codec", "circle", "--source", "circle:size=10"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_codecs_lists_and_prints_json(capsys):
+    assert main(["codecs"]) == 0
+    capsys.readouterr()
+    assert main(["codecs", "--json"]) == 0
+    infos = {info["name"]: info for info in json.loads(capsys.readouterr().out)}
+    assert {"dithered", "circle", "jpeg", "webp", "jpegxl"} <= set(infos)
+    assert infos["jpeg"]["available"]
+    assert infos["jpegxl"]["parameters"][0] == {
+        "name": "distance",
+        "type": "float",
+        "default": 1.0,
+        "required": False,
+    }
+
+
+def test_version_is_the_package_s(capsys):
+    from importlib.metadata import version
+
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert version("rdp") in capsys.readouterr().out
