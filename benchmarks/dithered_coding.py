@@ -43,8 +43,8 @@ def main():
         ]
         over = Moments(2).add(np.array([[r["bits"] / n for r in result.records] for result in results]).T)
         print(
-            f"{step:8g} {float(dither.rate(variance=1.0, step=step)):9.4f} {results[0].bits_per_symbol.value:9.4f} "
-            f"{over.difference(0, 1)!s:>18} {encode / words:8.1f} {decode / words:8.1f}"
+            f"{step:8g} {float(dither.rate(variance=1.0, step=step)):9.4f} {results[0].bits_per_symbol.value:9.4f}"
+            f" {over.difference(0, 1)!s:>18} {encode / words:8.1f} {decode / words:8.1f}"
         )
 
 

@@ -115,9 +115,7 @@ for scheme in ("deterministic", "private", "shared"):
     result = evaluate(CircleCodec(2, scheme), points, items=8, seed=0, distortions=[squared_error_per_symbol])
     distortion = result.distortions["squared_error_per_symbol"]
     theory = float(circle.scheme_distortion(2, scheme=scheme))
-    print(
-        f"{scheme:13} theory {theory:.4f}  measured {distortion}  coded bits a point {result.bits_per_symbol.value:.4f}"
-    )
+    print(f"{scheme:13} theory {theory:.4f}  measured {distortion}  bits {result.bits_per_symbol.value:.4f}")
 print(
     "no scheme with perfect realism does better at one bit than", float(circle.distortion(1.0, w2_squared=0))
 )

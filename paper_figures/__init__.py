@@ -1,0 +1,27 @@
+"""Figures: ``data`` computes the numbers, ``draw`` paints them. Drawn by ``python -m paper_figures``.
+
+A figure is a module with ``NAME``, a ``CAPTION`` (a format string for its data), ``data(n, seed)`` and
+``draw(data)``. ``data`` returns numbers, strings, lists and dictionaries, such as JSON can hold; ``draw`` sees
+nothing else. To add one, write the module and name it here.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from matplotlib.figure import Figure as Picture
+
+from paper_figures import circle, cost_of_realism, photographs, realism_against_distortion
+
+
+class Figure(Protocol):
+    """What a module of this package offers."""
+
+    NAME: str
+    CAPTION: str
+    data: Callable[..., dict[str, Any]]
+    draw: Callable[[Mapping[str, Any]], Picture]
+
+
+FIGURES: Mapping[str, Figure] = {
+    module.NAME: module for module in (cost_of_realism, realism_against_distortion, circle, photographs)
+}

@@ -1,0 +1,252 @@
+"""Every figure's numbers are plain and, where measured, agree with theory; painting them gives no warning."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from paper_figures import FIGURES, circle, cost_of_realism, photographs, realism_against_distortion
+from paper_figures.__main__ import main, write
+from rdp.estimate import Estimate, agree, at_least
+from rdp.plotting import PAGE, save
+from rdp.sources import Photographs
+from rdp.sources.photographs import write_photograph
+from rdp.theory import dither
+from rdp.theory import gaussian as theory
+
+SEED = 3
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two small photographs, one of them wider than a crop and one not as high."""
+    path = tmp_path_factory.mktemp("photographs")
+    item = Photographs().item(1)
+    write_photograph(path / "a.png", item[:160, :200])
+    write_photograph(path / "b.png", item[100:220, 50:150, :1])
+    return path
+
+
+@pytest.fixture(scope="module")
+def numbers(folder):
+    """What each figure computes from little, as it comes back from JSON."""
+    computed = {
+        "cost_of_realism": cost_of_realism.data(48, SEED),
+        "realism_against_distortion": realism_against_distortion.data(16, SEED),
+        "circle": circle.data(4, SEED),
+        "photographs": photographs.data(2, SEED, folder=folder),
+    }
+    assert list(computed) == list(FIGURES)
+    back = json.loads(json.dumps(computed, allow_nan=False))
+    assert back == computed, "JSON would change the numbers"
+    return back
+
+
+def _holds(comparison):
+    return comparison.verdict() != "refuted"
+
+
+@pytest.mark.parametrize("name", list(FIGURES))
+def test_draw_sees_numbers_only_and_its_bytes_repeat(name, numbers, tmp_path):
+    before = json.dumps(numbers[name])
+    pictures = [FIGURES[name].draw(numbers[name]) for _ in range(2)]
+    assert all(isinstance(picture, Figure) for picture in pictures)
+    assert pictures[0].get_figwidth() == pytest.approx(PAGE, abs=0.01)
+    written = [save(picture, tmp_path / str(k)) for k, picture in enumerate(pictures)]
+    for one, other in zip(*written, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+    assert json.dumps(numbers[name]) == before, "draw changed its data"
+
+
+@pytest.mark.parametrize("name", list(FIGURES))
+def test_a_caption_is_whole_sentences_with_its_numbers_in(name, numbers):
+    caption = FIGURES[name].CAPTION.format_map(numbers[name])
+    assert caption.endswith(".")
+    assert "{" not in caption
+    assert "  " not in caption
+    assert "standard error" in caption
+    assert str(numbers[name]["n"]) in caption
+
+
+def test_the_cost_of_realism_is_what_theory_says(numbers):
+    data = numbers["cost_of_realism"]
+    for name, points in data["points"].items():
+        for rate, point in zip(cost_of_realism.RATES, points, strict=True):
+            expected = float(theory.distortion(rate, **cost_of_realism.SCHEMES[name]))
+            excess = 10 * math.log10(expected / float(theory.distortion(rate)))
+            for quantity, value in (("rate", rate), ("distortion", expected), ("excess_db", excess)):
+                assert _holds(agree("", Estimate(**point[quantity]), value, resolution=1.0)), (name, rate)
+    # The excess tells the schemes apart: a figure of any other scheme would not pass.
+    for other in ("shannon", "unlimited", "limited"):
+        point = data["points"][other][2]
+        assert not _holds(agree("", Estimate(**point["excess_db"]), 10 * math.log10(2), resolution=1.0))
+
+
+def test_coded_points_lie_above_their_closed_form_by_a_frame(numbers):
+    data = numbers["cost_of_realism"]
+    for step, point in zip(cost_of_realism.STEPS, data["coded"], strict=True):
+        expected = float(dither.distortion(step))
+        assert _holds(agree("", Estimate(**point["distortion"]), expected, resolution=1.0))
+        least = float(dither.rate(variance=1.0, step=step))
+        assert _holds(at_least("", Estimate(**point["rate"]), least, resolution=1.0))
+        assert point["rate"]["value"] < least + 0.02
+
+
+def test_limits_and_curves_of_the_cost(numbers):
+    data = numbers["cost_of_realism"]
+    assert data["limits_db"]["none"] == pytest.approx(3.0103, abs=1e-4)
+    assert data["limits_db"]["limited"] == pytest.approx(0.9691, abs=1e-4)
+    assert data["limits_db"]["unlimited"] == pytest.approx(0.0, abs=1e-12)
+    assert data["curves"]["unlimited"]["excess_db"][0] == pytest.approx(3.0103, abs=1e-4)
+    assert set(data["curves"]["shannon"]["excess_db"]) == {0.0}
+
+
+def test_realism_against_distortion_is_what_theory_says(numbers):
+    data = numbers["realism_against_distortion"]
+    assert len(data["points"]) == len(data["rates"]) * len(realism_against_distortion.SHARES)
+    for point in data["points"]:
+        allowed = point["allowed_w2_squared"]
+        error = float(theory.distortion(point["rate"], w2_squared=allowed))
+        excess = 10 * math.log10(error / float(theory.distortion(point["rate"])))
+        pairs = {"ideal_bits": point["rate"], "distortion": error, "excess_db": excess, "w2_squared": allowed}
+        for quantity, value in pairs.items():
+            assert _holds(agree("", Estimate(**point[quantity]), value, resolution=1.0)), (quantity, point)
+    # W2 for W2² would be seen.
+    point = next(p for p in data["points"] if p["rate"] == 0.5 and p["share"] == 1.0)
+    root = math.sqrt(point["allowed_w2_squared"])
+    assert not _holds(agree("", Estimate(**point["w2_squared"]), root, resolution=1.0))
+
+
+def test_curves_run_from_least_error_to_perfect_realism(numbers):
+    for curve in numbers["realism_against_distortion"]["curves"]:
+        assert curve["w2_squared"][0] == 0.0
+        assert curve["distortion"][0] == pytest.approx(theory.distortion(curve["rate"], w2_squared=0.0))
+        assert curve["distortion"][-1] == pytest.approx(theory.distortion(curve["rate"]))
+        assert (np.diff(curve["distortion"]) <= 0).all()
+
+
+def test_the_circle_is_what_theory_says(numbers):
+    data = numbers["circle"]
+    assert [panel["scheme"] for panel in data["panels"]] == ["deterministic", "private", "shared"]
+    assert [panel["realistic"] for panel in data["panels"]] == [False, True, True]
+    for panel in data["panels"]:
+        assert _holds(agree("", Estimate(**panel["distortion"]), panel["theory"], resolution=1.0))
+        assert 1.0 <= panel["bits"]["value"] < 1.02
+    values = [panel["distortion"]["value"] for panel in data["panels"]]
+    assert values[0] < values[2] < values[1]
+
+
+def test_the_bit_that_a_point_is_coloured_by_is_the_one_sent(numbers):
+    for panel in numbers["circle"]["panels"]:
+        recon = np.array(panel["recon"] + panel["star_recon"])
+        # Whatever the dither, Θ̂ = π(K + U) lies in the half about πK.
+        assert ((recon[:, 0] < 0).astype(int) == panel["bit"] + panel["star_bit"]).all()
+        if panel["scheme"] == "shared":
+            middle = np.array([math.cos(panel["turned_by"]), math.sin(panel["turned_by"])])
+            assert abs(abs(middle @ panel["star_recon"][0]) - 1.0) < 1e-12
+            error = np.arccos(np.clip(np.array(panel["star_recon"]) @ numbers["circle"]["star"], -1, 1))
+            assert error.max() <= math.pi / 2 + 1e-9
+
+
+def test_rates_and_crops_of_photographs(numbers, folder):
+    data = numbers["photographs"]
+    assert data["n"] == 2
+    assert str(folder) not in json.dumps(data)
+    for curve in data["curves"].values():
+        rates, psnrs = ([point[q]["value"] for point in curve] for q in ("bpp", "psnr_db"))
+        assert rates == sorted(rates)
+        assert psnrs == sorted(psnrs)
+    original, *crops = data["crops"]
+    top, left, height, width = data["box"]
+    source = Photographs(folder).item(0)[top : top + height, left : left + width]
+    assert (_pixels(original) == source).all()
+    for crop in crops:
+        assert 0 < crop["bpp"] <= data["target"]
+        assert _pixels(crop).shape == source.shape
+        assert (_pixels(crop) != source).any()
+
+
+def _pixels(crop):
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(crop["png"]))))
+
+
+def test_a_finer_setting_would_not_fit(numbers, folder):
+    data = numbers["photographs"]
+    item = Photographs(folder).item(0)
+    for crop in data["crops"][1:]:
+        family = photographs.FAMILIES[crop["name"]]
+        specs = [family.make(x).spec for x in family.ladder]
+        at = specs.index(crop["codec"])
+        if at + 1 < len(specs):
+            finer = family.make(family.ladder[at + 1])
+            assert photographs._bpp(photographs._sent(finer, item, SEED), item) > data["target"]
+
+
+def test_a_photograph_that_no_codec_can_make_small_raises_the_target(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("a.png", "b.png"):
+        write_photograph(tmp_path / name, rng.integers(0, 256, (40, 24, 3), dtype=np.uint8))
+    data = photographs.data(folder=tmp_path)
+    assert data["target"] > photographs.TARGET
+    assert data["box"][2:] == [40, 24]
+    assert all(crop["bpp"] <= data["target"] for crop in data["crops"][1:])
+    photographs.draw(data)
+
+
+def test_the_numbers_are_of_their_seed():
+    assert cost_of_realism.data(4, 1) == cost_of_realism.data(4, 1)
+    one, other = (
+        [p["distortion"]["value"] for p in cost_of_realism.data(4, seed)["points"]["shannon"]]
+        for seed in (1, 2)
+    )
+    assert all(a != b for a, b in zip(one, other, strict=True))
+
+
+def test_what_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(circle.data, "__defaults__", (2, 0))
+    assert [path.name for path in write(circle, tmp_path / "new" / "folder", seed=5)] == [
+        "circle.pdf",
+        "circle.png",
+        "circle.json",
+    ]
+    record = json.loads((tmp_path / "new" / "folder" / "circle.json").read_text(encoding="utf-8"))
+    assert list(record) == ["name", "caption", "seed", "n", "versions", "data"]
+    assert (record["name"], record["seed"], record["n"]) == ("circle", 5, 2)
+    assert {"rdp", "numpy", "matplotlib"} <= set(record["versions"])
+    assert record["data"] == circle.data(2, 5)
+    assert "2 blocks" in record["caption"]
+
+
+def test_command_lists_draws_and_fails_by_name(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(circle.data, "__defaults__", (2, 0))
+    assert main(["--list"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(FIGURES)
+
+    assert main(["--only", "circ", "--out", str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "circle.pdf" in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["circle.json", "circle.pdf", "circle.png"]
+
+    nowhere = tmp_path / "nowhere"
+    assert main(["--only", "photographs", "circle", "--data", str(nowhere), "--out", str(tmp_path)]) == 1
+    err = capsys.readouterr().err
+    assert "must be an existing folder" in err
+    assert "circle.pdf" in err, "one figure that fails does not stop the others"
+
+
+@pytest.mark.parametrize("arguments", [["--only", "mona_lisa"], ["--seed", "-1"], ["--colour"]])
+def test_bad_arguments_exit_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    if "mona_lisa" in arguments:
+        err = capsys.readouterr().err
+        assert all(name in err for name in FIGURES)
