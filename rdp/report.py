@@ -35,7 +35,7 @@ _VERDICTS: tuple[Verdict, ...] = ("refuted", "inconclusive", "holds")  # the wor
 
 
 def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
-    """The evaluations as a table for the terminal, made for 100 columns; ± is one standard error over items.
+    """The evaluations as a table for the terminal; 31.56(31) is 31.56 ± 0.31, one standard error over items.
 
     Rates are in bits per pixel where all items are photographs, else in bits per source symbol.
     """
@@ -43,14 +43,38 @@ def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
     from rich.markup import escape
     from rich.table import Table
 
-    columns = _columns(evaluations)
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("codec", no_wrap=max(len(e.channel) for e in evaluations) <= 40 if evaluations else True)
-    for name, _ in columns:
-        table.add_column(escape(name.replace(" ", "\n")), justify="right", overflow="fold")
-    for evaluation in evaluations:
-        table.add_row(*map(escape, (evaluation.channel, *(told(evaluation) for _, told in columns))))
+    rows = [{name: tell(e) for name, tell in _columns(evaluations)} for e in evaluations]
+    # What is the same for all goes into the title: a terminal is narrow.
+    common = {n: rows[0][n] for n in ("items", "kind") if rows and len({row[n] for row in rows}) == 1}
+    title = ", ".join(
+        f"{value} items" if name == "items" else f"{value} rates" for name, value in common.items()
+    )
+    caption = "31.56(31) is 31.56 ± 0.31, one standard error over items"
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+        title=escape(title) or None,
+        title_justify="left",
+        caption=caption,
+        caption_justify="left",
+    )
+    names = [name for name, _ in _columns(evaluations) if name not in common]
+    table.add_column("codec", overflow="fold")
+    for name in names:
+        heading = name.replace("_", " ").replace(" ms", "\nms")
+        table.add_column(escape(heading), justify="right", overflow="fold", min_width=6)
+    for evaluation, row in zip(evaluations, rows, strict=True):
+        table.add_row(*map(escape, (evaluation.channel, *(_concise(row[name]) for name in names))))
     return table
+
+
+def _concise(text: str) -> str:
+    """31.56 ± 0.31 as 31.56(31), which a terminal has room for."""
+    value, plus_minus, error = text.partition(" ± ")
+    if not plus_minus or value.startswith("("):
+        return text
+    return f"{value}({error.replace('.', '').lstrip('0') or '0'})"
 
 
 def write_report(out: Path, *, claims: Path | None, evaluations: Path | None, figures: Path | None) -> int:
@@ -486,7 +510,7 @@ def _estimate(e: Estimate | None) -> str:
     if 1e-4 <= size < 1e6:
         decimals = _decimals(e.stderr)
         return f"{_fixed(e.value, decimals)} ± {_fixed(e.stderr, decimals)}"
-    power = math.floor(math.log10(size))
+    power = max(math.floor(math.log10(size)), -300)
     value, stderr = e.value / 10.0**power, e.stderr / 10.0**power
     decimals = _decimals(stderr)
     return f"({_fixed(value, decimals)} ± {_fixed(stderr, decimals)})·{_ten_to(power)}"

@@ -16,7 +16,7 @@ from rdp.core import Transmission
 from rdp.estimate import Estimate
 from rdp.evaluate import aggregate, evaluate
 from rdp.journal import Journal
-from rdp.report import _estimate, _short, evaluation_table, write_report
+from rdp.report import _concise, _estimate, _short, evaluation_table, write_report
 
 VOID = {"meta", "img"}
 
@@ -499,8 +499,9 @@ def test_what_evaluate_writes_is_what_the_report_reads(folder):
     evaluation = evaluate(Rounding(), Normal(), items=4, seed=0, distortions=[squared], journal=path)
     status, page = folder.report("evaluations")
     assert status == 0
-    for text in (words(page), printed([evaluation])):
-        assert _estimate(evaluation.distortions["squared"]) in text
+    measured = _estimate(evaluation.distortions["squared"])
+    for text, squared_error in ((words(page), measured), (printed([evaluation]), _concise(measured))):
+        assert squared_error in text
         assert "2.0000" in text
         assert "ideal" in text
         assert "500" in text
@@ -512,8 +513,8 @@ def test_the_table_fits_a_terminal():
     two = {"psnr_db": 31.25, "ms_ssim": 0.9321}
     records = [item(i, distortions={n: v * (1 + 0.02 * i) for n, v in two.items()}, **long) for i in range(2)]
     text = printed([aggregate(records)])
-    assert "31.56 ± 0.31" in text
-    assert "0.9414 ± 0.0093" in text
+    assert "31.56(31)" in text
+    assert "0.9414(93)" in text
     assert "bpp" in text
     assert "jpegxl" in printed([aggregate(records)], width=80)
     many = {f"distortion_number_{k}": 12.3 for k in range(12)}
@@ -540,6 +541,20 @@ def test_the_table_fits_a_terminal():
 )
 def test_digits_follow_the_standard_error(value, stderr, text):
     assert _estimate(Estimate(value, stderr, 16)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "concise"),
+    [
+        ("0.573 ± 0.057", "0.573(57)"),
+        ("34.1 ± 1.2", "34.1(12)"),
+        ("0.5 ± 0.0", "0.5(0)"),
+        ("∞", "∞"),
+        ("7", "7"),
+    ],
+)
+def test_concise_notation(text, concise):
+    assert _concise(text) == concise
 
 
 @pytest.mark.parametrize(
