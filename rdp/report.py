@@ -520,7 +520,7 @@ def _short(x: float, digits: int = 3) -> str:
     """A number in so many significant digits."""
     if x == 0 or not math.isfinite(x):
         return _fixed(x, 0)
-    power = math.floor(math.log10(abs(x)))
+    power = max(math.floor(math.log10(abs(x))), -300)  # 10^−308 and less would not divide
     if -4 <= power < 6:
         return _fixed(x, max(0, digits - 1 - power))
     mantissa = f"{x / 10.0**power:.{digits - 1}f}".rstrip("0").rstrip(".")
