@@ -24,6 +24,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rdp.numbers import with_error
 from rdp.validate import Floats, integer, non_negative, one_of, positive, real, refuse
 
 Verdict = Literal["holds", "refuted", "inconclusive"]
@@ -68,11 +69,7 @@ class Estimate:
         return Estimate(self.value * factor, self.stderr * size, self.n, self.bias * size)
 
     def __str__(self) -> str:
-        if not math.isfinite(self.value):
-            return str(self.value)
-        digits = 6 if self.stderr == 0 else max(0, 1 - math.floor(math.log10(self.stderr)))
-        text = f"{self.value:.{min(digits, 12)}f}"
-        return text if self.stderr == 0 else f"{text} ± {self.stderr:.{min(digits, 12)}f}"
+        return with_error(self.value, self.stderr)
 
 
 @dataclass

@@ -16,7 +16,8 @@ from rdp.core import Transmission
 from rdp.estimate import Estimate
 from rdp.evaluate import aggregate, evaluate
 from rdp.journal import Journal
-from rdp.report import _concise, _estimate, _short, evaluation_table, write_report
+from rdp.numbers import concise, short
+from rdp.report import evaluation_table, write_report
 
 VOID = {"meta", "img"}
 
@@ -499,8 +500,8 @@ def test_what_evaluate_writes_is_what_the_report_reads(folder):
     evaluation = evaluate(Rounding(), Normal(), items=4, seed=0, distortions=[squared], journal=path)
     status, page = folder.report("evaluations")
     assert status == 0
-    measured = _estimate(evaluation.distortions["squared"])
-    for text, squared_error in ((words(page), measured), (printed([evaluation]), _concise(measured))):
+    measured = str(evaluation.distortions["squared"])
+    for text, squared_error in ((words(page), measured), (printed([evaluation]), concise(measured))):
         assert squared_error in text
         assert "2.0000" in text
         assert "ideal" in text
@@ -540,11 +541,11 @@ def test_the_table_fits_a_terminal():
     ],
 )
 def test_digits_follow_the_standard_error(value, stderr, text):
-    assert _estimate(Estimate(value, stderr, 16)) == text
+    assert str(Estimate(value, stderr, 16)) == text
 
 
 @pytest.mark.parametrize(
-    ("text", "concise"),
+    ("text", "brief"),
     [
         ("0.573 ± 0.057", "0.573(57)"),
         ("34.1 ± 1.2", "34.1(12)"),
@@ -553,8 +554,8 @@ def test_digits_follow_the_standard_error(value, stderr, text):
         ("7", "7"),
     ],
 )
-def test_concise_notation(text, concise):
-    assert _concise(text) == concise
+def test_concise_notation(text, brief):
+    assert concise(text) == brief
 
 
 @pytest.mark.parametrize(
@@ -562,10 +563,10 @@ def test_concise_notation(text, concise):
     [(0.0, "0"), (0.02, "0.0200"), (1234.5, "1234"), (1e-6, "10⁻⁶"), (-2.5e-7, "−2.5·10⁻⁷"), (math.inf, "∞")],
 )
 def test_short_numbers(x, text):
-    assert _short(x) == text
+    assert short(x) == text
 
 
 @given(st.floats(allow_nan=False), st.floats(min_value=0, allow_nan=False, allow_infinity=False))
 def test_every_number_can_be_written(value, stderr):
-    assert len(_short(value)) < 16
-    assert len(_estimate(Estimate(value, stderr, 2))) < 48
+    assert len(short(value)) < 16
+    assert len(str(Estimate(value, stderr, 2))) < 48
