@@ -38,7 +38,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 # Every part runs, whatever the ones before it found; the last line's exit status is the sum of it.
 verify: env  ## check every claim, evaluate codecs on photographs, draw the figures, write one report
 	@mkdir -p $(OUT) && rm -f $(OUT)/verify.json $(OUT)/eval.jsonl $(OUT)/report.html
-	@status=0; \
+	@status=0; trap "exit 130" INT; \
 	$(BIN)/python -m sims --negative-controls --budget $(BUDGET) --seed $(SEED) --json $(OUT)/verify.json || status=1; \
 	$(BIN)/rdp eval $(foreach c,$(filter dithered%,$(EVAL)),--codec $c) --source gaussian:size=65536 \
 		--items 16 --seed $(SEED) --out $(OUT)/eval.jsonl || status=1; \
