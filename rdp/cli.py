@@ -1,10 +1,13 @@
-"""The command line: ``rdp eval | compress | decompress | codecs | report``."""
+"""The command line: ``rdp eval | compress | decompress | codecs | curve | report``."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import inspect
+import itertools
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,6 +61,21 @@ List the codecs: which can run here, which lack a package and how to install it.
 Other packages add theirs as entry points in the group "rdp.codecs".
 """
 
+CURVE = """\
+Compute any closed form of rdp.theory over a range of one argument, and print or draw it.
+
+NAME is module.function (`rdp curve --list` names them all), or just a source such as
+gaussian, which gives distortions over rates and rates over distortions. Every other
+argument of the function is an option of the same name; one that is given several times
+gives a curve for each value. Ranges are first:last:step or a,b,c.
+
+examples:
+  rdp curve gaussian --rates 0:4:0.1 --variance 1 --w2-squared 0.01 --csv
+  rdp curve gaussian --rates 0:4:0.01 --w2-squared 0 --w2-squared inf --out realism.pdf
+  rdp curve circle --distortions 0.1:2:0.1
+  rdp curve dither.rate --over step=0.1:4:0.1 --variance 1 --json
+"""
+
 REPORT = """\
 Join the results of the other commands into one self-contained HTML page, and print a
 summary. `make verify` ends with it.
@@ -73,9 +91,15 @@ or something that was to be joined is missing; the page is written all the same.
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status: 0, 1 for a failure, 2 for bad arguments, 130 if interrupted."""
     parser = _parser()
-    arguments = parser.parse_args(argv)
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and arguments.command != "curve":
+        parser.error(f"unrecognised arguments: {' '.join(rest)}")
+    arguments.rest = rest
     try:
         status: int = arguments.run(arguments)
+    except BrokenPipeError:  # `rdp curve … | head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, DecodeError, ImportError, OSError) as error:
         print(f"rdp {arguments.command}: {error}", file=sys.stderr)
         return 1
@@ -131,6 +155,26 @@ def _parser() -> argparse.ArgumentParser:
     p = commands.add_parser("codecs", help="what is available", description=CODECS, formatter_class=raw)
     p.add_argument("--json", action="store_true", help="for programs")
     p.set_defaults(run=_codecs)
+
+    p = commands.add_parser(
+        "curve",
+        help="closed forms as tables and pictures",
+        description=CURVE,
+        formatter_class=raw,
+        usage="rdp curve NAME (--rates | --distortions | --over ARGUMENT=) RANGE [--ARGUMENT VALUE …] [--csv | …]",
+        allow_abbrev=False,
+    )
+    p.add_argument("name", nargs="?", metavar="NAME")
+    p.add_argument("--list", action="store_true", help="name all closed forms and stop")
+    over = p.add_mutually_exclusive_group()
+    over.add_argument("--rates", metavar="RANGE", help="distortions over these rates, in bits")
+    over.add_argument("--distortions", metavar="RANGE", help="rates over these distortions")
+    over.add_argument("--over", metavar="ARGUMENT=RANGE", help="over any argument")
+    form = p.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="comma-separated values, all digits")
+    form.add_argument("--json", action="store_true", help="for programs")
+    form.add_argument("--out", type=Path, metavar="FILE", help="draw: .pdf, .png or .svg")
+    p.set_defaults(run=_curve)
 
     p = commands.add_parser("report", help="one page of everything", description=REPORT, formatter_class=raw)
     p.add_argument("--claims", type=Path, metavar="JSON", help="from python -m sims --json")
@@ -242,6 +286,51 @@ def _codecs(arguments: argparse.Namespace) -> int:
         table.add_row(info.name, parameters, info.common_randomness, state)
     Console().print(table)
     return 0
+
+
+def _curve(arguments: argparse.Namespace) -> int:
+    from rdp import curve
+
+    if arguments.list:
+        for name, function in curve.functions().items():
+            print(f"{name}{inspect.signature(function).replace(return_annotation=inspect.Signature.empty)}")
+        return 0
+    ranges = {"rate": arguments.rates, "distortion": arguments.distortions}
+    if arguments.over is not None:
+        argument, equals, text = arguments.over.partition("=")
+        ranges = {argument.replace("-", "_"): text} if equals else {}
+    given = [(argument, text) for argument, text in ranges.items() if text is not None]
+    if arguments.name is None or len(given) != 1:
+        raise ValueError("give a NAME and one of --rates, --distortions, --over ARGUMENT=RANGE; see --help")
+    argument, points = given[0][0], curve.span(given[0][1])
+    combinations = itertools.product(
+        *([(key, value) for value in values] for key, values in _options(arguments.rest).items())
+    )
+    curves = [curve.compute(arguments.name, argument, points, dict(fixed)) for fixed in combinations]
+    if arguments.out is not None:
+        curve.draw(curves, arguments.out)
+    elif arguments.json:
+        curve.write_json(curves, sys.stdout)
+    elif arguments.csv:
+        curve.write_csv(curves, sys.stdout)
+    else:
+        for one in curves:
+            print(f"{one.function}({', '.join(f'{key}={value}' for key, value in one.fixed.items())})")
+            for x, y in zip(one.points, one.values, strict=True):
+                print(f"{x:>12.6g}  {y:.10g}")
+    return 0
+
+
+def _options(rest: Sequence[str]) -> dict[str, list[str]]:
+    """`--key value` and `--key=value`, in order; a key may come again."""
+    options: dict[str, list[str]] = {}
+    pieces = list(rest)
+    while pieces:
+        key, equals, value = pieces.pop(0).partition("=")
+        if not key.startswith("--") or not (equals or pieces):
+            raise ValueError(f"{key} must be an option with a value, --argument value")
+        options.setdefault(key[2:].replace("-", "_"), []).append(value if equals else pieces.pop(0))
+    return options
 
 
 def _report(arguments: argparse.Namespace) -> int:
