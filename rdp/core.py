@@ -1,4 +1,4 @@
-"""The words: Source, Channel, Transmission, Codec.
+"""The words: Source, Channel, Transmission, Codec, and those of channel simulation.
 
 Everything in this project goes one way: a *source* gives numbered items; a *channel* turns an item into a
 reconstruction at a rate; a *codec* is a channel made of bytes. An *item* is an array that is coded as one
@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 
 from rdp import bitstream
 from rdp.bitstream import DecodeError
-from rdp.randomness import SharedRandomness
+from rdp.randomness import SharedRandomness, Words
 from rdp.spec import parameters_of, write_spec
+from rdp.validate import Floats
 
 Array = NDArray[Any]
+Symbols = NDArray[np.int64]
 Kind = Literal["ideal", "coded"]
 CommonRandomness = Literal["none", "limited", "unlimited"]
 
@@ -58,6 +60,49 @@ class Channel(Protocol):
 
     def transmit(self, item: Array, *, shared: SharedRandomness, rng: np.random.Generator) -> Transmission:
         """Send one item. ``shared`` is common randomness, ``rng`` is private and split between the ends."""
+        ...
+
+
+@runtime_checkable
+class Target(Protocol):
+    """Q, which the encoder alone knows, relative to the proposal P that both ends know."""
+
+    def log_ratio(self, z: Array) -> Floats:
+        """ln dQ/dP at samples ``z`` of shape (n, …), shape (n,), in nats; −∞ where Q has no mass."""
+        ...
+
+    @property
+    def log_ratio_bound(self) -> float:
+        """sup ln dQ/dP in nats, ∞ if there is none."""
+        ...
+
+
+@runtime_checkable
+class Proposal(Protocol):
+    """P: samples made from raw words of common randomness, so that both ends make the same ones."""
+
+    @property
+    def words_per_sample(self) -> int:
+        """How many 64-bit words one sample is made of."""
+        ...
+
+    def samples(self, words: Words) -> Array:
+        """Samples (n, …) from ``n · words_per_sample`` words, the i-th from the i-th group of words."""
+        ...
+
+
+class Simulator(Protocol):
+    """Channel simulation: the decoder ends with one sample of a target that it does not know.
+
+    What both ends know (the proposal, a bound on the divergence) is in the constructor.
+    """
+
+    def encode(self, target: Target, *, shared: SharedRandomness, rng: np.random.Generator) -> Symbols:
+        """Non-negative integers that, with the same ``shared``, stand for one sample of ``target``."""
+        ...
+
+    def decode(self, symbols: Symbols, *, shared: SharedRandomness) -> Array:
+        """The sample, from the integers and common randomness alone."""
         ...
 
 
