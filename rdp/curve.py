@@ -40,7 +40,7 @@ class Curve:
 
 
 def functions() -> dict[str, Callable[..., Any]]:
-    """Every public function of ``rdp.theory`` by its name `module.function`."""
+    """Every public function of ``rdp.theory`` that returns an array of numbers, as `module.function`."""
     import rdp.theory
 
     found: dict[str, Callable[..., Any]] = {}
@@ -48,7 +48,8 @@ def functions() -> dict[str, Callable[..., Any]]:
         if not info.name.startswith("_"):
             module = import_module(f"rdp.theory.{info.name}")
             for name, value in vars(module).items():
-                if inspect.isfunction(value) and value.__module__ == module.__name__ and name[0] != "_":
+                own = inspect.isfunction(value) and value.__module__ == module.__name__
+                if own and name[0] != "_" and inspect.signature(value).return_annotation == "Floats":
                     found[f"{info.name}.{name}"] = value
     return found
 

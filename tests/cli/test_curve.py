@@ -99,7 +99,7 @@ def test_a_picture(capsys, tmp_path, suffix):
         (["--rates", "1"], "give a NAME and one of"),
         (["gaussian", "--over", "rate"], "give a NAME and one of"),
         (["dither.rate", "--over", "step=1"], "dither.rate needs --variance"),
-        (["gaussian.test_channel", "--rates", "1"], "to be a curve"),
+        (["gaussian.test_channel", "--rates", "1"], "is not a closed form"),
         (["gaussian", "--rates", "1", "--out", "x.gif"], "must end in"),
     ],
 )
