@@ -11,7 +11,7 @@ import numpy as np
 from rdp.codecs.circle import CircleCodec, Scheme
 from rdp.core import Array, Transmission
 from rdp.estimate import Comparison, Moments, agree, at_least, at_most
-from rdp.randomness import SharedRandomness
+from rdp.randomness import SharedRandomness, private_rng, tag
 from rdp.sources import CircleBlock
 from rdp.theory import circle as theory
 from rdp.validate import Floats
@@ -120,6 +120,82 @@ def _turned(points: Array, angle: Floats | float) -> Array:
     return np.stack([cos * x - sin * y, sin * x + cos * y], axis=1)
 
 
+def _floor_claim() -> Claim:
+    def compare(m: Moments) -> list[Comparison]:
+        return [
+            agree("distortion", m.estimate(0), 2.0, resolution=0.04),
+            agree("E cos Θ̂ = 0", m.estimate(1), 0.0, resolution=0.02),
+            agree("E cos 2Θ̂ = 0", m.estimate(2), 0.0, resolution=0.02),
+        ]
+
+    return Claim(
+        name="circle-floor-2-levels",
+        covers=("circle-floor-error",),
+        reference=("theis2021circle",),
+        statement="The slide's bracket taken for a floor: the output is uniform, but at one bit the distortion "
+        "is exactly 2, as bad as independent noise. No test of realism or rate can see it.",
+        draw=measured(_Floor(2, "shared")),
+        compare=compare,
+        broken={"rounding after all": measured(CircleCodec(2, "shared"))},
+        rows=4,
+    )
+
+
+KAPPA = 2.4
+"""Concentration of the noise below; close to one bit."""
+
+
+def _von_mises(*, plane: bool, wrong: str = "") -> Draw:
+    """Block means of the squared error and of the information density, for an angle with von Mises noise.
+
+    In the plane the reconstruction is drawn in to the mean of e^{iE}; on the circle it stays at radius one.
+    """
+
+    def draw(n: int, *, seed: int) -> Floats:
+        from scipy.special import i0, i1
+
+        rng = private_rng(tag("sims: von Mises"), seed)
+        noise = rng.vonmises(0.0, KAPPA, (n, 4096))
+        radius = i1(KAPPA) / i0(KAPPA) if plane and wrong != "not drawn in" else 1.0
+        error = noise**2 if wrong == "angle" else 1.0 + radius**2 - 2.0 * radius * np.cos(noise)
+        density = KAPPA * np.cos(noise) - np.log(i0(KAPPA))
+        bits = density if wrong == "nats" else density / np.log(2.0)
+        return np.stack([error.mean(axis=1), bits.mean(axis=1)], axis=1)
+
+    return draw
+
+
+def _bound(*, plane: bool) -> Claim:
+    level = np.inf if plane else 0.0
+
+    def excess(means: Floats) -> float:
+        return float(means[0] - theory.distortion(means[1], w2_squared=level))
+
+    def compare(m: Moments) -> list[Comparison]:
+        return [agree("distortion over D(R) at the measured rate", m.function(excess), 0.0, resolution=0.01)]
+
+    broken = {
+        "angular for chordal error": _von_mises(plane=plane, wrong="angle"),
+        "nats for bits": _von_mises(plane=plane, wrong="nats"),
+    }
+    if plane:
+        broken["reconstruction left on the circle"] = _von_mises(plane=True, wrong="not drawn in")
+    return Claim(
+        name="circle-bound-in-the-plane" if plane else "circle-bound-with-perfect-realism",
+        covers=("circle-mse-rd",) if plane else ("circle-perfect-realism-bound",),
+        reference=("theis2021circle",),
+        statement="Von Mises noise attains the circle's "
+        + (
+            "rate-distortion function, reconstructed inside the circle."
+            if plane
+            else "perfect-realism bound."
+        ),
+        draw=_von_mises(plane=plane),
+        compare=compare,
+        broken=broken,
+    )
+
+
 CLAIMS = (
     _claim(
         2,
@@ -151,4 +227,7 @@ CLAIMS = (
             "decoder draws its own dither": _FreshDither(8, "shared"),
         },
     ),
+    _floor_claim(),
+    _bound(plane=False),
+    _bound(plane=True),
 )
