@@ -44,6 +44,9 @@ class FrequencyTable:
         counts.flags.writeable = False
         self.counts: Integers = counts
 
+    def __getstate__(self) -> dict[str, Integers]:
+        return {"counts": self.counts}  # the library's model, once it is made, cannot be pickled
+
     def bits(self, symbols: ArrayLike) -> NDArray[np.float64]:
         """The information content of each symbol under this table, in bits."""
         return np.asarray(PRECISION - np.log2(self.counts[np.asarray(symbols)]))
