@@ -10,7 +10,17 @@ from typing import Any, Protocol
 
 from matplotlib.figure import Figure as Picture
 
-from paper_figures import circle, cost_of_realism, photographs, realism_against_distortion
+from paper_figures import (
+    bernoulli_rdp,
+    blurry_and_realistic,
+    circle,
+    cost_of_realism,
+    diffc_gaussian,
+    gaussian_rdp,
+    photographs,
+    quantisation_over_bound,
+    realism_against_distortion,
+)
 
 
 class Figure(Protocol):
@@ -23,5 +33,16 @@ class Figure(Protocol):
 
 
 FIGURES: Mapping[str, Figure] = {
-    module.NAME: module for module in (cost_of_realism, realism_against_distortion, circle, photographs)
+    module.NAME: module
+    for module in (
+        cost_of_realism,
+        realism_against_distortion,
+        gaussian_rdp,
+        bernoulli_rdp,
+        quantisation_over_bound,
+        blurry_and_realistic,
+        diffc_gaussian,
+        circle,
+        photographs,
+    )
 }

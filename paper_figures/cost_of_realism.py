@@ -52,7 +52,7 @@ STEPS = (3.0, 2.0, 1.25, 0.8, 0.5, 0.3)
 COMMON_RANDOMNESS = 1.0
 CODED_BLOCK = GaussianBlock(65536)
 
-SCHEMES: Mapping[str, Mapping[str, float]] = {
+SCHEMES: Mapping[str, Mapping[str, Any]] = {
     "shannon": {},
     "none": {"w2_squared": 0.0, "common_randomness": 0.0},
     "limited": {"w2_squared": 0.0, "common_randomness": COMMON_RANDOMNESS},

@@ -12,7 +12,18 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from paper_figures import FIGURES, circle, cost_of_realism, photographs, realism_against_distortion
+from paper_figures import (
+    FIGURES,
+    bernoulli_rdp,
+    blurry_and_realistic,
+    circle,
+    cost_of_realism,
+    diffc_gaussian,
+    gaussian_rdp,
+    photographs,
+    quantisation_over_bound,
+    realism_against_distortion,
+)
 from paper_figures.__main__ import main, write
 from rdp.estimate import Estimate, agree, at_least
 from rdp.plotting import PAGE, save
@@ -40,6 +51,11 @@ def numbers(folder):
     computed = {
         "cost_of_realism": cost_of_realism.data(48, SEED),
         "realism_against_distortion": realism_against_distortion.data(16, SEED),
+        "gaussian_rdp": gaussian_rdp.data(4, SEED),
+        "bernoulli_rdp": bernoulli_rdp.data(4, SEED),
+        "quantisation_over_bound": quantisation_over_bound.data(4, SEED),
+        "blurry_and_realistic": blurry_and_realistic.data(4, SEED),
+        "diffc_gaussian": diffc_gaussian.data(2, SEED),
         "circle": circle.data(4, SEED),
         "photographs": photographs.data(2, SEED, folder=folder),
     }
