@@ -103,6 +103,19 @@ def test_mixture_density_is_that_of_fifty_digits():
         assert found == pytest.approx(float(mp.log(total)), rel=1e-12)
 
 
+def test_score_is_the_gradient_and_obeys_tweedie():
+    """sheet: mixture-posterior: E[X|y] = y + n ∇ ln p_n(y)."""
+    law, level = exact.Mixture([0.2, 0.8], [[-1.0, 3.0], [2.0, 0.5]], [[0.1, 2.0], [1.5, 0.01]]), 0.4
+    z = np.array([[0.3, -0.7], [1.0, 2.0]])
+    step = 1e-6
+    for j in range(2):
+        shift = step * np.eye(2)[j]
+        slope = (law.log_density(z + shift, level) - law.log_density(z - shift, level)) / (2 * step)
+        np.testing.assert_allclose(law.score(z, level)[:, j], slope, rtol=1e-6)
+    a, s2 = float(alpha(level)), float(sigma(level)) ** 2
+    np.testing.assert_allclose(law(z, level), (z + s2 * law.score(z, level)) / a, rtol=1e-12)
+
+
 def test_a_hundred_components_in_192_dimensions():
     rng = np.random.default_rng(3)
     vectors = np.stack([np.linalg.qr(rng.standard_normal((192, 192)))[0] for _ in range(4)])[

@@ -90,6 +90,16 @@ class Mixture:
             out[part] = top + np.log(np.exp(terms - top[:, None]).sum(axis=1))
         return out
 
+    def score(self, z: Array, log_snr: float) -> Floats:
+        """∇ ln p(z) of Z at this level, in the shape of ``z``: −Σ π_k (α²C_k + σ²)⁻¹(z − αμ_k)."""
+        a, s2 = scales(log_snr)
+        pi = self.responsibilities(z, log_snr)
+        out = np.zeros(np.shape(z))
+        for k in range(len(self._w)):
+            c = self._forward(k, real("z", z) - a * self._m[k]) / (a * a * self._values[k] + s2)
+            out -= pi[:, k : k + 1] * self._inverse(k, c)
+        return out
+
     def flow(self, z: Array, log_snr: float, /) -> Floats:
         """The probability flow to the data, in one dimension: the quantile map."""
         if self._m.shape[1] != 1:

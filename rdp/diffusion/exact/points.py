@@ -53,9 +53,12 @@ class Points:
         a, s2 = scales(log_snr)
         order = np.argsort(self._x[:, 0], kind="stable")
         x, w = self._x[order, 0], self._w[order]
-        y = real("z", z)[:, 0] / a
-        below = ndtr((y[:, None] - x) * (a / np.sqrt(s2))) @ w
-        return np.asarray(x[np.minimum(np.searchsorted(np.cumsum(w), below), len(x) - 1)])[:, None]
+        u = (real("z", z)[:, 0, None] / a - x) * (a / np.sqrt(s2))
+        # F_n(y) has passed w_1 + … + w_k when what has come from above it exceeds what is missing below: no sum of
+        # these cancels, as F_n itself would between far points.
+        missing = np.cumsum(w * ndtr(-u), axis=1)[:, :-1]
+        come = np.cumsum((w * ndtr(u))[:, ::-1], axis=1)[:, ::-1][:, 1:]
+        return np.asarray(x[np.sum(come >= missing, axis=1)])[:, None]
 
     def _posteriors(self, z: Array, log_snr: float) -> Iterator[Floats]:
         values = real("z", z)

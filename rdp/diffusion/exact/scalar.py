@@ -40,12 +40,15 @@ class Scalar:
         return np.asarray(y + root * (p @ s) / p.sum(axis=1))[:, None]
 
     def posterior_sample(self, z: Array, log_snr: float, *, rng: np.random.Generator) -> Floats:
-        """X by inversion of its posterior distribution function on 1024 cells of y ± 8.5√n, linear within."""
+        """X by inversion of its posterior distribution function on 512 cells of y ± 8.5√n, the density linear within.
+
+        That moves the variance by about 2e-4 of the noise's.
+        """
         y, root = _exploding(z, log_snr)
-        edges = np.linspace(-8.5, 8.5, 1025)
+        edges = np.linspace(-8.5, 8.5, 513)
         out = np.empty(len(y))
-        for start in range(0, len(y), 2048):
-            part = slice(start, start + 2048)
+        for start in range(0, len(y), 4096):
+            part = slice(start, start + 4096)
             weight = self.density(y[part, None] + root * edges) * np.exp(-0.5 * edges**2)
             mass = np.cumsum(0.5 * (weight[:, 1:] + weight[:, :-1]), axis=1)
             u = rng.random(len(mass)) * mass[:, -1]
