@@ -54,14 +54,15 @@ class AuxiliaryGaussianChannel:
 
     The channel of limited common randomness (Saldi, Linder & Yüksel 2015): rate I(X;V), and rate plus common
     randomness I(X̂;V). Bits are those of V, KL(P(V|x) ‖ P_V); V itself is shown as ``auxiliary``, so that both
-    informations can be measured. The source is N(0, source_variance). [saldi2015b]
+    informations can be measured. The source is N(0, source_variance). Every parameter is a number or a tuple of M
+    numbers for items of shape (…, M). [saldi2015b]
     """
 
-    encoder_gain: float
-    encoder_noise: float
-    decoder_gain: float
-    decoder_noise: float
-    source_variance: float = 1.0
+    encoder_gain: PerComponent
+    encoder_noise: PerComponent
+    decoder_gain: PerComponent
+    decoder_noise: PerComponent
+    source_variance: PerComponent = 1.0
 
     def __post_init__(self) -> None:
         real("encoder_gain", self.encoder_gain)

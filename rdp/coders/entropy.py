@@ -75,7 +75,10 @@ class Encoder:
             self._coder.encode(s, table._model)
 
     def put_uniform(self, values: ArrayLike, size: int) -> None:
-        """Code an array of values from 0 … size − 1, size ≤ 2²⁴, as equally likely."""
+        """Code values from 0 … size − 1, size ≤ 2²⁴, as equally likely: 24 − log2⌊2²⁴ / size⌋ bits each.
+
+        That is log2(size) where size is small or a power of 2, and up to one bit more where it is neither.
+        """
         s = _symbols(values, size)
         if s.size and size > 1:
             self._coder.encode(s, _uniform(size))

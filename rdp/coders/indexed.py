@@ -74,14 +74,14 @@ def search(
     """Chunk by chunk: the first index, ln r of its proposals, and as many shared uniforms in (0, 1].
 
     What is drawn does not depend on the chunks. ``ValueError`` where ln r is no number or beyond its own bound,
-    and after ``patience`` times sup r proposals: an honest race or plain rejection goes on beyond 700 times with
-    probability e⁻⁷⁰⁰.
+    and, of a search without end (``most``), after ``patience`` times sup r proposals: an honest race or plain
+    rejection goes on beyond 700 times with probability e⁻⁷⁰⁰.
     """
     bound = float(target.log_ratio_bound)
     hopeless = patience * math.exp(min(bound, 600.0)) + 1e4
     start, size = 0, _FIRST_CHUNK
     while start < most:
-        if start > hopeless:
+        if start > hopeless and most == math.inf:
             raise ValueError(f"none of {start} proposals was accepted: the ratio does not average to 1")
         size = int(min(size, most - start))
         yield start, log_ratios(target, draw(proposal, shared, size, start=start)), unit(shared, size, start)

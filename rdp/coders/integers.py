@@ -10,6 +10,7 @@ which model for an index?
 :class:`Uniform`                 0 … size − 1, all alike: minimal random coding
 :class:`Bounded`                 0 … m − 1, by any :class:`~rdp.coders.entropy.FrequencyTable`
 :func:`zipf`                     the index of a Poisson race, of which only the mean logarithm is known
+:func:`heap`                     a node of a dyadic tree, of which only the mean depth is known
 :func:`fitted`                   an index of which there are samples: cheapest, and tied to that sample
 :class:`Elias`                   nothing is known: gamma, delta and omega codes, whole bits
 ===============================  ==========================================================================
@@ -91,9 +92,10 @@ class Bounded:
 
 @dataclass(frozen=True)
 class Uniform:
-    """Values 0 … size − 1, size ≤ 2⁶⁰, all at log2(size) bits.
+    """Values 0 … size − 1, size ≤ 2⁶⁰, at log2(size) bits each, or up to 0.001 more.
 
-    Beyond 2²⁴ the leading 24 bits are coded as one symbol, which costs up to 2⁻²³ log2(e) bits more.
+    The leading 12 bits are one symbol, the others are sent as they are: with more of them the coder's 24-bit
+    probabilities would be rounded more, with fewer the size.
     """
 
     size: int
@@ -116,12 +118,13 @@ class Uniform:
         return values
 
     def bits(self, values: ArrayLike) -> Floats:
-        """The same for every value."""
-        return np.full(_row(values, most=self.size - 1).shape, math.log2(self._leading) + self._low)
+        """The same for every value; the last leading symbol is a trifle cheaper."""
+        bits = math.log2(TOTAL) - math.log2(TOTAL // self._leading) + self._low
+        return np.full(_row(values, most=self.size - 1).shape, bits)
 
     @property
     def _low(self) -> int:
-        return max(0, self.size.bit_length() - 24)
+        return max(0, (self.size - 1).bit_length() - 12)
 
     @property
     def _leading(self) -> int:
@@ -232,7 +235,7 @@ def zipf(exponent: float, *, resolution: int = 3) -> Octaves:
     r"""The law q(k) ∝ k^(−exponent) of k = v + 1 ≤ 2⁶⁰, as an integer table.  [li2018, Prop. 4]
 
     ``exponent`` lies in [1, 8] and is rounded to a multiple of 2⁻¹²; the table then comes from it by integer
-    arithmetic. Against the exact law, cut off there, it costs less than 0.0005 bit a value (measured in the
+    arithmetic. Against the exact law, cut off at 2⁶¹, it costs less than 0.0005 bit a value (measured in the
     tests), as the law is taken as flat within an eighth of an octave. ``rdp.theory.simulation`` has the
     exponents of the literature.
     """
@@ -241,6 +244,20 @@ def zipf(exponent: float, *, resolution: int = 3) -> Octaves:
         raise refuse("exponent", exponent, "must lie in [1, 8]")
     integer("resolution", resolution, least=0, most=8)
     return Octaves(_zipf_table(round(exponent * 2**12), resolution), resolution)
+
+
+def heap(mean_depth: float) -> Octaves:
+    r"""The number k = v + 1 of a node in a binary tree whose root is 1 and where k has the children 2k, 2k + 1.
+
+    Its depth d = ⌊log2 k⌋ is geometric with this mean μ, a multiple of 2⁻¹² up to 2¹², and all nodes of one depth
+    are alike: d + d log2((μ + 1)/μ) + log2(μ + 1) bits. As that is linear in d, it is the mean cost of every law
+    with this mean depth, and more than that of smaller ones. Cut off at depth 60, it costs a little less.
+    """
+    mean = float(real("mean_depth", mean_depth))
+    if not 2.0**-12 <= mean <= 2.0**12:
+        raise refuse("mean_depth", mean, "must lie in [2⁻¹², 2¹²]")
+    m = round(mean * 2**12)
+    return Octaves(FrequencyTable([(m**d << 52) // (m + 2**12) ** d for d in range(_OCTAVES)]), 0)
 
 
 def fitted(values: ArrayLike, *, resolution: int = 3, smoothing: float = 0.5) -> Octaves:

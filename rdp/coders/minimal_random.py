@@ -31,7 +31,7 @@ class MinimalRandomCoding(IndexSimulator):
 
     def choose(self, target: Target, *, shared: SharedRandomness, rng: np.random.Generator) -> int:
         """The index, chosen with private randomness."""
-        require_divergence(target, self.most_proposals)
+        require_divergence(target, math.log2(self.most_proposals))
         best, index = -math.inf, int(rng.integers(self.most_proposals))  # stays if all ratios are 0
         for start, ratios, _ in search(self.proposal, target, shared, most=self.most_proposals):
             scores = ratios + rng.gumbel(size=len(ratios))
@@ -54,10 +54,10 @@ class MinimalRandomCoding(IndexSimulator):
         return self.most_proposals
 
 
-def require_divergence(target: Target, candidates: int) -> None:
-    """``RestrictedCapacity`` for a target that says it has more than log2(candidates) bits of divergence."""
+def require_divergence(target: Target, most_bits: float) -> None:
+    """``RestrictedCapacity`` for a target that says it has more than ``most_bits`` bits of divergence."""
     kl_bits = getattr(target, "kl_bits", None)
-    if kl_bits is not None and kl_bits > math.log2(candidates) + 1e-9:
+    if kl_bits is not None and kl_bits > most_bits + 1e-9:
         raise RestrictedCapacity(
-            f"target with {kl_bits:.4g} bits of divergence needs more than most_proposals={candidates}"
+            f"target with {kl_bits:.4g} bits of divergence must have at most {most_bits:.4g}"
         )

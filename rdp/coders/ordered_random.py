@@ -31,7 +31,7 @@ class OrderedRandomCoding(IndexSimulator):
 
     def choose(self, target: Target, *, shared: SharedRandomness, rng: np.random.Generator) -> int:
         """The index; a function of the target and ``shared`` alone."""
-        require_divergence(target, self.most_proposals)
+        require_divergence(target, math.log2(self.most_proposals))
         n, time = self.most_proposals, 0.0
         best, index = math.inf, 0
         for start, ratios, uniforms in search(self.proposal, target, shared, most=n):

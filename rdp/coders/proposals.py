@@ -8,16 +8,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from rdp.coders.entropy import Integers
+from rdp.coders.quantiles import PLACE_BITS, normal_quantile
 from rdp.core import Array, Proposal
 from rdp.randomness import SharedRandomness, Words, normal_from_words
 from rdp.validate import Floats, integer
 
 MOST_SYMBOLS = 2**20
+
+
+@runtime_checkable
+class LineProposal(Proposal, Protocol):
+    """A proposal on the line: its samples also follow, in order, from one uniform number."""
+
+    def quantile(self, place: int) -> Array:
+        """The sample at probability ``place`` / 2²⁵⁶, 0 ≤ place < 2²⁵⁶, without the axis of many samples."""
+        ...
 
 
 def draw(proposal: Proposal, shared: SharedRandomness, n: int, *, start: int = 0) -> Array:
@@ -47,6 +58,11 @@ class StandardNormal:
         """Samples (n, dimension)."""
         return normal_from_words(words).reshape(-1, self.dimension)
 
+    def quantile(self, place: int) -> Floats:
+        """The sample at this place, shape (1,), correctly rounded; ``ValueError`` unless ``dimension`` is 1."""
+        integer("dimension", self.dimension, most=1)
+        return np.array([normal_quantile(place)])
+
 
 @dataclass(frozen=True)
 class UniformInteger:
@@ -71,6 +87,10 @@ class UniformInteger:
     def samples(self, words: Words) -> Integers:
         """⌊word · size / 2⁶⁴⌋."""
         return _scaled(words, self.size)
+
+    def quantile(self, place: int) -> Integers:
+        """⌊place · size / 2²⁵⁶⌋, shape ()."""
+        return np.asarray(place * self.size >> PLACE_BITS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +123,11 @@ class Categorical:
         """By inversion in integers."""
         places = _scaled(words, int(self._cumulative[-1]))
         return np.asarray(np.searchsorted(self._cumulative, places, side="right"))
+
+    def quantile(self, place: int) -> Integers:
+        """By inversion in integers, shape ()."""
+        reached = place * int(self._cumulative[-1]) >> PLACE_BITS
+        return np.asarray(np.searchsorted(self._cumulative, reached, side="right"))
 
     @cached_property
     def _cumulative(self) -> Integers:

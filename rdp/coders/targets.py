@@ -1,7 +1,8 @@
 r"""Targets Q, which the encoder alone knows, by their density ratio r = dQ/dP to the proposal.
 
 Every simulator needs ``log_ratio``, and most ``log_ratio_bound`` = sup ln r. Greedy ones also need
-``excess(h)`` = E_P[(r − h)₊], the mass of Q that P does not cover when it is scaled by h.
+``excess(h)`` = E_P[(r − h)₊], the mass of Q that P does not cover when it is scaled by h; those that search a tree
+need the bound between any two samples.
 """
 
 from __future__ import annotations
@@ -36,11 +37,18 @@ class GradedTarget(Target, Protocol):
         ...
 
 
+@runtime_checkable
+class IntervalTarget(Target, Protocol):
+    """A target on the line that knows how large its ratio becomes between two samples."""
+
+    def log_ratio_bound_within(self, low: Array, high: Array) -> float:
+        """sup of ln r over the samples from ``low`` to ``high``, both included, each of one sample's shape."""
+        ...
+
+
 def require_capacity(target: Target, most_proposals: int) -> float:
     """sup r, about as many proposals as a certain answer needs; ``RestrictedCapacity`` beyond the declared."""
-    bound = float(target.log_ratio_bound)
-    if math.isnan(bound) or bound < -1e-9:
-        raise refuse("log_ratio_bound", bound, "must be at least 0: a density ratio averages to 1")
+    bound = checked_bound(target)
     if bound > math.log(most_proposals) + 1e-9:
         raise RestrictedCapacity(
             f"target needs about 2^{bound / math.log(2.0):.1f} proposals; most_proposals={most_proposals}"
@@ -48,12 +56,21 @@ def require_capacity(target: Target, most_proposals: int) -> float:
     return math.exp(bound)
 
 
+def checked_bound(target: Target) -> float:
+    """sup ln r, which must be what a density ratio can have."""
+    bound = float(target.log_ratio_bound)
+    if math.isnan(bound) or bound < -1e-9:
+        raise refuse("log_ratio_bound", bound, "must be at least 0: a density ratio averages to 1")
+    return bound
+
+
 @dataclass(frozen=True, eq=False)
 class GaussianTarget:
     """N(mean, variance · I) relative to N(0, I); ``mean`` of shape (d,), 0 < ``variance`` ≤ 1.
 
     With variance 1 the ratio has no upper bound (unless the mean is 0): such a target has no finite capacity
-    with any simulator that is certain of its answer.
+    with any simulator that is certain of its answer. A standard deviation below 2⁻⁴⁴ of the mean is refused, as
+    samples are float64 and must be much finer than it.
     """
 
     mean: ArrayLike
@@ -64,6 +81,8 @@ class GaussianTarget:
             raise ValueError(f"mean of shape {self._mean.shape} must have shape (d,)")
         if float(positive("variance", self.variance)) > 1.0:
             raise refuse("variance", self.variance, "must be at most 1, the proposal's")
+        if math.sqrt(self.variance) < 2.0**-44 * float(np.max(np.abs(self._mean))):
+            raise refuse("variance", self.variance, "must exceed (2⁻⁴⁴ mean)²: float64 is no finer")
 
     def log_ratio(self, z: Array) -> Floats:
         """ln dQ/dP at ``z`` of shape (n, d), in nats."""
@@ -82,6 +101,16 @@ class GaussianTarget:
         v, d = float(self.variance), self._mean.size
         return self._norm2 / (2.0 * (1.0 - v)) - 0.5 * d * math.log(v)
 
+    def log_ratio_bound_within(self, low: Array, high: Array) -> float:
+        """The ratio at mean / (1 − v), its only maximum, or at the end that is nearest to it; d = 1 only."""
+        if self._mean.size != 1:
+            raise refuse("mean", self._mean, "must be one number for bounds on an interval")
+        (m,), (a,), (b,), v = self._mean.tolist(), low.tolist(), high.tolist(), float(self.variance)
+        if a * (1.0 - v) <= m <= b * (1.0 - v):
+            return self.log_ratio_bound
+        z = float(a if m < a * (1.0 - v) else b)
+        return float(0.5 * (z * z - (z - m) ** 2 / v - math.log(v)))
+
     @property
     def kl_bits(self) -> float:
         """KL(Q‖P) in bits."""
@@ -93,7 +122,7 @@ class GaussianTarget:
 
         Good to about 1e-12 absolutely. ``ValueError`` for variance 1 and another mean than 0.
         """
-        from scipy.special import chndtr, ndtr  # imported here: a quarter of a second, not for every import
+        from scipy.special import chndtr  # imported here: a quarter of a second, not for every import
 
         h = non_negative("level", level)
         v, d = float(self.variance), self._mean.size
@@ -106,9 +135,8 @@ class GaussianTarget:
             radius2 = np.maximum(0.0, 2.0 * v / (1.0 - v) * (top - np.log(h)))
         far2 = self._norm2 / (1.0 - v) ** 2  # |y*|², of the ball's centre y* as P sees it
         if d == 1:
-            c, y = np.sqrt(radius2), math.sqrt(far2)
-            under_p = ndtr(c - y) - ndtr(-c - y)
-            under_q = ndtr(c / math.sqrt(v) - y * math.sqrt(v)) - ndtr(-c / math.sqrt(v) - y * math.sqrt(v))
+            c, y, s = np.sqrt(np.asarray(radius2)), math.sqrt(far2), math.sqrt(v)
+            under_p, under_q = _normal_mass(y, c), _normal_mass(y * s, c / s)
         else:
             finite = np.where(np.isinf(radius2), 0.0, radius2)
             under_p = np.where(np.isinf(radius2), 1.0, chndtr(finite, float(d), far2))
@@ -161,6 +189,10 @@ class DiscreteTarget:
         """ln max q/p."""
         return float(self._log_ratios.max())
 
+    def log_ratio_bound_within(self, low: Array, high: Array) -> float:
+        """The largest ln r among the symbols ``low`` … ``high``."""
+        return float(self._log_ratios[int(low) : int(high) + 1].max())
+
     @property
     def kl_bits(self) -> float:
         """KL(Q‖P) in bits."""
@@ -190,3 +222,18 @@ class DiscreteTarget:
     def _log_ratios(self) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(self._q > 0.0, np.log(self._q) - np.log(self._p), -np.inf)
+
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
+
+
+def _normal_mass(centre: float, radius: Floats) -> Floats:
+    """P(|Z − centre| ≤ radius) of a standard normal Z, to about 1e-13 of itself also where it is tiny."""
+    from scipy.special import ndtr
+
+    masses = np.array(ndtr(radius - centre) - ndtr(-radius - centre))
+    narrow = radius * (1.0 + centre) < 1.0
+    r = radius[narrow]
+    bumps = np.exp(-0.5 * (centre + r[:, None] * _NODES) ** 2)
+    masses[narrow] = r * (bumps @ _WEIGHTS) / math.sqrt(2.0 * math.pi)
+    return masses

@@ -10,6 +10,13 @@ makes one named test of each law; `docs/test-your-coder.md` tells the rest. Noth
 :func:`laws`, and nothing hypothesis but :mod:`rdp.testing.strategies`.
 """
 
+from rdp.testing.cases import (
+    discrete_cases,
+    discrete_channel,
+    gaussian_cases,
+    gaussian_channel,
+    standard_normal,
+)
 from rdp.testing.codecs import codec_laws, golden_bytes
 from rdp.testing.items import numbers, photographs
 from rdp.testing.law import Law, LawBroken, Seen, laws
@@ -36,6 +43,10 @@ __all__ = [
     "Reference",
     "Seen",
     "codec_laws",
+    "discrete_cases",
+    "discrete_channel",
+    "gaussian_cases",
+    "gaussian_channel",
     "golden_bytes",
     "golden_symbols",
     "laws",
@@ -46,4 +57,5 @@ __all__ = [
     "require_law",
     "simulator_laws",
     "source_laws",
+    "standard_normal",
 ]

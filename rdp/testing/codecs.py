@@ -31,6 +31,9 @@ from rdp.validate import refuse
 
 Items = Mapping[str, NDArray[Any]] | Sequence[NDArray[Any]]
 
+Golden = Mapping[str, str | Sequence[str]]
+"""Streams in hexadecimal by the name of their item: one, or one for each format version."""
+
 SHARED = SharedRandomness(tag("testing: shared"), 1)
 """The common randomness of all laws, golden bytes included."""
 OTHER = SharedRandomness(tag("testing: shared"), 2)
@@ -49,19 +52,24 @@ def codec_laws(
     items: Items,
     *,
     refused: Items = (),
-    golden: Mapping[str, str] | None = None,
+    distortion: Callable[[Array, Array], float] | None = None,
+    most: float = math.inf,
+    golden: Golden | None = None,
     seconds: float = SECONDS,
     memory: int = MEMORY,
 ) -> list[Law]:
     """Every law for ``codec``, to be called one by one.
 
     ``items`` are what it must code (:func:`~rdp.testing.items.photographs` for a picture codec), ``refused``
-    what it must refuse with a ``ValueError``, ``golden`` the streams that it must go on writing and reading, in
+    what it must refuse with a ``ValueError``. The ``distortion`` of every item, a function of item and
+    reconstruction, must be ``most`` at most. ``golden`` are the streams that it must go on writing and reading, in
     hexadecimal, for some of the named items: print :func:`golden_bytes` once, and paste them. ``seconds`` and
     ``memory`` bound what a decoder may spend on one forged stream.
     """
     if not named(items):
         raise refuse("items", items, "must not be empty")
+    if (distortion is None) != math.isinf(most):
+        raise refuse("most", most, "must be given with a distortion, and only then")
     spend = {"seconds": seconds, "memory": memory}
     on_items: list[Callable[..., None]] = [
         check_round_trip,
@@ -87,6 +95,10 @@ def codec_laws(
     found = [Law(codec.spec, check_specification, (codec,))]
     found += [Law(codec.spec, check, (codec, items)) for check in on_items]
     found += [Law(codec.spec, check, (codec, items), spend) for check in on_forgeries]
+    if codec.common_randomness != "none":
+        found.append(Law(codec.spec, check_shared_randomness_is_not_reused, (codec, items)))
+    if distortion is not None:
+        found.append(Law(codec.spec, check_distortion, (codec, items, distortion, most)))
     if len(refused):
         found.append(Law(codec.spec, check_bad_items_are_refused, (codec, refused)))
     if golden:
@@ -124,6 +136,15 @@ def check_round_trip(codec: Codec, items: Items) -> None:
             found == (item.shape, item.dtype), f"{name}, {item.dtype} {item.shape}, is decoded as {found}"
         )
         require(bool(np.isfinite(recon).all()), f"{name} is decoded to numbers that are not finite")
+
+
+def check_distortion(
+    codec: Codec, items: Items, distortion: Callable[[Array, Array], float], most: float
+) -> None:
+    """No item's distortion exceeds what is stated."""
+    for name, item in named(items).items():
+        found = float(distortion(item, decode(codec, encode(codec, item))))
+        require(found <= most, f"{name} is reconstructed with distortion {found:.5g}; {most:g} is stated")
 
 
 def check_encoding_repeats(codec: Codec, items: Items) -> None:
@@ -226,6 +247,20 @@ def check_common_randomness(codec: Codec, items: Items) -> None:
                 same(decode(codec, data, SHARED), recon), f"{name} is decoded differently with the key given"
             )
             refusal(partial(_decode, codec, data, OTHER), f"{name}, another key than the encoder's")
+
+
+def check_shared_randomness_is_not_reused(codec: Codec, items: Items) -> None:
+    """Every key gives other bytes or another reconstruction, also where keys differ only in order or length.
+
+    The key itself, which travels, is left out of the bytes.
+    """
+    keys = (SHARED, OTHER, SharedRandomness(*reversed(SHARED.key)), SHARED.child(0))
+    outcomes: dict[tuple[Any, ...], SharedRandomness] = {}
+    for key in keys:
+        streams = [encode(codec, item, key) for item in named(items).values()]
+        outcome = tuple((tuple(unpacked(data)[1]), decode(codec, data).tobytes()) for data in streams)
+        first = outcomes.setdefault(outcome, key)
+        require(first is key, f"{key} and {first} are the same to it: shared randomness is used twice")
 
 
 def check_private_randomness(codec: Codec, items: Items) -> None:
@@ -362,7 +397,7 @@ def check_forged_headers_are_refused(
 
 
 def check_mutated_payloads_are_bounded(
-    codec: Codec, items: Items, *, seconds: float = SECONDS, memory: int = MEMORY, mutants: int = 80
+    codec: Codec, items: Items, *, seconds: float = SECONDS, memory: int = MEMORY, mutants: int = 50
 ) -> None:
     """Sealed streams with changed payloads are refused, or decode to the shape and type of the header."""
     rng = private_rng(tag("testing: mutants"))
@@ -386,16 +421,25 @@ def check_bad_items_are_refused(codec: Codec, refused: Items) -> None:
         broken(f"{name}, {item.dtype} {item.shape}, is encoded; it must be refused with a ValueError")
 
 
-def check_golden_bytes(codec: Codec, items: Items, golden: Mapping[str, str]) -> None:
-    """The streams that earlier versions wrote are still written and decoded."""
+def check_golden_bytes(codec: Codec, items: Items, golden: Golden) -> None:
+    """The streams that earlier releases wrote are still written and decoded.
+
+    Those of a former format version are decoded or refused; of the present version every item has one.
+    """
     found = named(items)
-    for name, text in golden.items():
+    for name, texts in golden.items():
         if name not in found:
             raise refuse("golden", name, f"must name an item: {', '.join(found)}")
-        data = encode(codec, found[name])
-        require(data.hex() == text, f"{name} is now encoded as {data.hex()}, no longer as {text}")
-        recon = decode(codec, bytes.fromhex(text))
-        require(recon.shape == found[name].shape, f"{name}: the golden stream decodes to {recon.shape}")
+        data, shape = encode(codec, found[name]), found[name].shape
+        streams = [bytes.fromhex(text) for text in ([texts] if isinstance(texts, str) else texts)]
+        former = [stream for stream in streams if _version(stream) != bitstream.VERSION]
+        for stream in former:
+            outcome = _outcome(codec, stream)
+            require(outcome in (None, (shape, found[name].dtype.name)), f"{name} is decoded to {outcome}")
+        present = [stream.hex() for stream in streams if stream not in former]
+        require(present == [data.hex()], f"{name} is now encoded as {data.hex()}, no longer as {present}")
+        recon = decode(codec, data)
+        require(recon.shape == shape, f"{name}: the golden stream decodes to {recon.shape}")
 
 
 # What the laws are made of
@@ -438,6 +482,10 @@ def _sealed(codec: Codec, items: Items) -> bytes:
     data = smallest(codec, items)
     unpacked(data)
     return data
+
+
+def _version(stream: bytes) -> int:
+    return stream[3] if stream.startswith(bitstream.MAGIC) and len(stream) > 3 else bitstream.VERSION
 
 
 def refusal(call: Callable[[], object], what: str) -> None:

@@ -6,6 +6,7 @@ module, which the child imports anew, and its fields are its parameters.
 
 from __future__ import annotations
 
+import locale
 import os
 import pickle
 import subprocess
@@ -70,9 +71,14 @@ def in_fresh_process(call: Callable[..., Any], *arguments: Any, seconds: float =
 def _environment() -> dict[str, str]:
     threads = "2" if os.environ.get("OMP_NUM_THREADS") == "1" else "1"
     hash_seed = "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1"
+    # Text is ASCII there if it is UTF-8 here: on many a machine it is something else.
+    ascii_text = locale.getpreferredencoding(False).lower().replace("-", "") == "utf8"
     return {
         **os.environ,
         **dict.fromkeys(_THREADS, threads),
         "PYTHONHASHSEED": hash_seed,
         "PYTHONDONTWRITEBYTECODE": "1",
+        "LC_ALL": "C" if ascii_text else "C.UTF-8",
+        "PYTHONUTF8": "0" if ascii_text else "1",
+        "PYTHONCOERCECLOCALE": "0",
     }

@@ -2,17 +2,18 @@ r"""Samples against the law that they should have.
 
 A reference is what is known of that law: its distribution function, its probabilities, or a way to draw from it.
 Each turns samples into comparisons of :mod:`rdp.estimate`, with the error level shared over all of them and a
-resolution of twice the half width of the interval. So every comparison is decided (none is inconclusive), a
-sample with the right law is refuted with probability ``level`` at most, and one that deviates by a resolution or
-more is refuted with probability 1 − level at least: the resolutions are the power, and :func:`power` states
-them before anything is drawn.
+resolution that the interval never exceeds: twice its half width, but for those noted below. So every comparison is
+decided (none is inconclusive), a sample with the right law is refuted with probability ``level`` at most, and one
+that deviates by a resolution or more is refuted with probability 1 − level at least: the resolutions are the
+power, and :func:`power` states them before anything is drawn.
 
 =====================  ======================================================================================
 comparison             half width at level α, for n samples
 =====================  ======================================================================================
 Kolmogorov–Smirnov     √(ln(2/α) / 2n), whatever the law  [massart1990, Corollary 1]
 χ² on B cells          ½ √((q − B + 1) / n), q the quantile of χ² with B − 1 degrees of freedom; ½ √χ² bounds
-                       the total variation on the cells
+                       the total variation on the cells; resolution √(q / n)
+impossible samples     0, as one is too many; resolution ln(1/α) / n
 total variation on B   ½ √((B − 1) / n) + √(ln(1/α) / 2n), by Cauchy–Schwarz and McDiarmid's inequality; for
 cells                  laws with a stated deviation
 moments                Student's quantile times the standard error
@@ -107,8 +108,16 @@ def power(reference: Reference, n: int, *, deviation: float = 0.0, level: float 
     makers = reference.comparisons(samples, deviation=deviation)
     if deviation == 0.0:
         makers = makers + independence(reference.scores(samples))
-    share = level / len(makers)
-    return [Seen(c.label, c.resolution, n, share) for c in (maker(share) for maker in makers)]
+    return _seen(makers, n, level)
+
+
+def independence_power(reference: Reference, n: int, *, level: float = LEVEL) -> list[Seen]:
+    """Which mean products of two rows of ``n`` samples :func:`require_independence` sees, as :func:`power`."""
+    n = integer("n", n, least=LEAST)
+    scores, others = (
+        reference.scores(_samples(reference.draw(n, private_rng(_RNG, seed)))) for seed in (1, 4)
+    )
+    return _seen(independence(scores) + crossed(scores, others), n, level)
 
 
 @dataclass(frozen=True)
@@ -190,9 +199,8 @@ class KnownPMF:
         return makers
 
     def scores(self, samples: NDArray[Any]) -> Floats:
-        """The rank in standard units."""
-        ranks = self._ranks(samples)
-        return self._standard(ranks[ranks >= 0])[:, None]
+        """The rank in standard units; −1 for what has no rank."""
+        return self._standard(self._ranks(samples))[:, None]
 
     def draw(self, n: int, rng: np.random.Generator) -> NDArray[Any]:
         """``n`` values."""
@@ -263,10 +271,10 @@ class KnownSampler:
 
 
 def independence(scores: Floats) -> list[Maker]:
-    """Products of scores (n, k) with those one, two and three samples later have mean 0."""
+    """Centred products of scores (n, k) with those one, two and three samples later have mean 0."""
     makers: list[Maker] = []
     for lag in (1, 2, 3):
-        for j, column in enumerate(scores.T[: 2 * _FEW]):
+        for j, column in enumerate(_centred(scores)):
             makers.append(
                 _mean(f"products at lag {lag}, score {j}", column[lag:] * column[:-lag], 0.0, slack=8.0)
             )
@@ -274,12 +282,17 @@ def independence(scores: Floats) -> list[Maker]:
 
 
 def crossed(scores: Floats, others: Floats) -> list[Maker]:
-    """Products of scores with those of other samples, one by one, have mean 0."""
+    """Centred products of scores with those of other samples, one by one, have mean 0."""
     n = min(len(scores), len(others))
     return [
         _mean(f"products with the other samples, score {j}", a * b, 0.0, slack=8.0)
-        for j, (a, b) in enumerate(zip(scores.T[: 2 * _FEW, :n], others.T[: 2 * _FEW, :n], strict=True))
+        for j, (a, b) in enumerate(zip(_centred(scores[:n]), _centred(others[:n]), strict=True))
     ]
+
+
+def _centred(scores: Floats) -> Floats:
+    """The first scores about their own means, (k, n): a law that is wrong is not therefore dependent."""
+    return np.asarray((scores - scores.mean(axis=0)).T[: 2 * _FEW])
 
 
 # One comparison each
@@ -311,8 +324,9 @@ def _cell_masses(
     def squared(level: float) -> Comparison:
         from scipy.special import chdtri  # imported here: a quarter of a second, not for every import
 
-        half = 0.5 * math.sqrt((float(chdtri(free, level)) - free) / n)
-        return _decided(f"½ √χ² on {label}", 0.5 * math.sqrt(max(0.0, excess) / n), n, 0.0, half)
+        most = float(chdtri(free, level))
+        half, value = 0.5 * math.sqrt((most - free) / n), 0.5 * math.sqrt(max(0.0, excess) / n)
+        return _decided(f"½ √χ² on {label}", value, n, 0.0, half, resolution=math.sqrt(most / n))
 
     return squared
 
@@ -321,15 +335,20 @@ def _fraction(label: str, fraction: float, n: int, deviation: float) -> Maker:
     """What has probability ``deviation`` at most; at 0 a single sample refutes."""
 
     def maker(level: float) -> Comparison:
-        half = math.sqrt(math.log(1.0 / level) / (2.0 * n)) if deviation > 0.0 else 0.0
-        return _decided(label, fraction, n, deviation, half)
+        tail = math.log(1.0 / level)
+        if deviation == 0.0:
+            return _decided(label, fraction, n, 0.0, 0.0, resolution=tail / n)
+        return _decided(label, fraction, n, deviation, math.sqrt(tail / (2.0 * n)))
 
     return maker
 
 
-def _decided(label: str, value: float, n: int, deviation: float, half: float) -> Comparison:
-    """A distance that is known within ``half``: at most ``deviation``, resolved at twice that."""
-    return at_most(label, Estimate(value, 0.0, n, half), deviation, resolution=2.0 * half + 1e-9)
+def _decided(
+    label: str, value: float, n: int, deviation: float, half: float, *, resolution: float = 0.0
+) -> Comparison:
+    """A distance that is known within ``half``: at most ``deviation``, resolved at twice that or worse."""
+    resolution = max(resolution, 2.0 * half + 1e-9)
+    return at_most(label, Estimate(value, 0.0, n, half), deviation, resolution=resolution)
 
 
 def _mean(label: str, rows: Floats, theory: float, *, slack: float = 0.0) -> Maker:
@@ -386,6 +405,11 @@ def _require_all(makers: Sequence[Maker], level: float) -> None:
         for c in failed
     ]
     require(not failed, f"{len(failed)} of {len(makers)} comparisons are refuted: " + "; ".join(lines))
+
+
+def _seen(makers: Sequence[Maker], n: int, level: float) -> list[Seen]:
+    share = level / len(makers)
+    return [Seen(c.label, c.resolution, n, share) for c in (maker(share) for maker in makers)]
 
 
 def _cells(n: int) -> int:

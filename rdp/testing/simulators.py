@@ -21,12 +21,19 @@ from rdp.bitstream import DecodeError
 from rdp.coders.entropy import Decoder, Encoder
 from rdp.coders.integers import IntegerModel
 from rdp.core import Array, Simulator, Symbols, Target
-from rdp.estimate import LEVEL, Estimate, Moments, at_least, at_most
+from rdp.estimate import LEVEL, Moments, at_least, at_most
 from rdp.randomness import SharedRandomness, Words, private_rng, tag
 from rdp.testing.fresh import in_fresh_process
-from rdp.testing.law import Law, broken, require, same
-from rdp.testing.samples import Reference, power, require_independence, require_law
-from rdp.validate import integer, non_negative, positive, refuse
+from rdp.testing.law import Law, LawBroken, Seen, broken, require, same
+from rdp.testing.samples import (
+    LEAST,
+    Reference,
+    independence_power,
+    power,
+    require_independence,
+    require_law,
+)
+from rdp.validate import Floats, integer, non_negative, positive, refuse
 
 _SEED = tag("testing: simulators")
 _LARGEST = 2**60
@@ -51,8 +58,8 @@ class RateCase:
     ``targets(rng)`` is P(Y|X = x) for an x drawn from the source; the simulator's proposal must be the true
     marginal P(Y), whose law is ``marginal`` if it is to be tested too. ``models`` code the symbols, one model for
     all or one for each place of the row. ``lower`` and ``upper`` bound the mean bits of one sample, as a theorem
-    gives them; the end of a stream of ``block`` samples may cost ``overhead`` bits more than ``upper``.
-    Differences of ``resolution`` bits must be seen.
+    gives them; a stream of ``block`` samples may have ``overhead`` bits more than its symbols cost. Differences of
+    ``resolution`` bits must be seen.
     """
 
     name: str
@@ -109,11 +116,8 @@ def simulator_laws(
     found = [Law(name, check, (simulator, cases)) for check in exact]
     found.append(Law(name, check_exactness_is_declared, (simulator,), {"deviation": deviation}))
     found += [_sample_law(name, simulator, case, deviation, n, share) for case in with_law]
-    found += [
-        Law(name, check_samples_are_independent, (simulator, case), {"n": n, "level": share}, case.name)
-        for case in with_law
-    ]
-    found += [Law(name, check_coded_rate, (simulator, rate), {"level": share}, rate.name) for rate in rates]
+    found += [_independence_law(name, simulator, case, n, share) for case in with_law]
+    found += [_rate_law(name, simulator, rate, share) for rate in rates]
     found += [Law(name, check_capacity, (simulator, case), {}, case.name) for case in beyond]
     if golden:
         found.append(Law(name, check_golden_symbols, (simulator, cases, golden)))
@@ -219,9 +223,9 @@ def check_bad_symbols_are_bounded(
     case = cases[0]
     good = _encode(simulator, case.target, _key(0))
     shape = np.shape(_decode(simulator, good, _key(0)))
-    bad = {
-        "a negative symbol": np.full_like(good, -1),
-        "symbols of 2⁶⁰": np.full_like(good, _LARGEST),
+    bad: dict[str, NDArray[Any]] = {
+        "a negative symbol": np.full(good.shape, -1),
+        "symbols of 2⁶⁰": np.full(good.shape, _LARGEST),
         "no symbol": good[:0],
         "a symbol too many": np.append(good, 0),
         "floats": good + 0.5,
@@ -232,6 +236,8 @@ def check_bad_symbols_are_bounded(
             sample = simulator.decode(symbols, shared=_key(0))
         except (ValueError, DecodeError):
             continue
+        except Exception as error:
+            raise LawBroken(f"{what}: must raise ValueError or DecodeError, raises {error!r}") from error
         finally:
             spent = time.perf_counter() - start
             require(spent <= seconds, f"{what}: takes {spent:.1f} s; at most {seconds:g} s are allowed")
@@ -255,15 +261,18 @@ def check_exactness_is_declared(simulator: Simulator, *, deviation: float) -> No
 
 
 def check_capacity(simulator: Simulator, case: Case, *, seconds: float = 2.0) -> None:
-    """A target past the declared capacity raises ``ValueError`` before the work starts."""
-    shared = _Counted(*_key(0).key)
+    """A target past the declared capacity raises ``ValueError`` before the work starts.
+
+    The work is stopped after ``WORDS`` words of common randomness: it might have no end.
+    """
     start = time.perf_counter()
     try:
-        symbols = simulator.encode(case.target, shared=shared, rng=_rng(0))
+        symbols = simulator.encode(case.target, shared=_Limited(*_key(0).key), rng=_rng(0))
     except ValueError as error:
         spent = time.perf_counter() - start
         require(spent <= seconds, f"{case.name}: refused only after {spent:.1f} s: {error}")
-        require(shared.drawn <= WORDS, f"{case.name}: refused only after {shared.drawn} words: {error}")
+    except _TooMuch:
+        broken(f"{case.name}: past the capacity, but the work goes on after {WORDS} words")
     else:
         broken(f"{case.name}: past the capacity, but encoded as {symbols}")
 
@@ -288,26 +297,29 @@ def check_sample_law(
     simulator: Simulator, case: Case, *, n: int = 1000, deviation: float = 0.0, level: float = LEVEL
 ) -> None:
     """Decoded samples have the target's law, or one within the stated total variation of it."""
-    require_law(transmitted(simulator, case.target, n), _law(case), deviation=deviation, level=level)
+    law = _law(case)
+    require_law(transmitted(simulator, case.target, n), law, deviation=deviation, level=level)
 
 
 def check_samples_are_independent(
     simulator: Simulator, case: Case, *, n: int = 1000, level: float = LEVEL
 ) -> None:
     """Samples under different keys are independent, also where keys differ only in order or length."""
-    half = max(n // 2, 200)
-    samples = transmitted(simulator, case.target, half)
-    for layout in (_transposed, _deeper):
-        other = transmitted(simulator, case.target, half, layout=layout)
-        require_independence(samples, _law(case), other, level=level / 2)
+    law, n = _law(case), max(n // 2, LEAST)
+    samples = transmitted(simulator, case.target, n)
+    for layout in _LAYOUTS:
+        other = transmitted(simulator, case.target, n, layout=layout)
+        require_independence(samples, law, other, level=level / len(_LAYOUTS))
 
 
 def check_coded_rate(simulator: Simulator, rate: RateCase, *, level: float = LEVEL) -> None:
     """Mean bits of a sample, decoded from their bytes, lie within what theory allows.
 
-    A simulator that costs less than ``lower`` beats the information-theoretic bound: it is broken.
+    The bits of a sample are those of its symbols under the models; of every block the bytes must bear them out, up
+    to the few that end a stream. A simulator that costs less than ``lower`` beats the information-theoretic bound:
+    it is broken.
     """
-    moments, samples = Moments(), []
+    bits, samples = Moments(), []
     for b in range(rate.blocks):
         rows = []
         for i in range(rate.block):
@@ -319,21 +331,22 @@ def check_coded_rate(simulator: Simulator, rate: RateCase, *, level: float = LEV
         data = write_symbols(sent, rate.models)
         back = read_symbols(data, sent.shape, rate.models)
         require(np.array_equal(back, sent), f"{rate.name}: the models do not bring the symbols back")
-        moments.add([8.0 * len(data) / rate.block])
-    bits = moments.estimate()
-    # Bytes come in words of 32 bits: blocks that happen to be equally long are not known without error.
-    words = 32.0 / math.sqrt(12.0 * rate.blocks) / rate.block
-    bits = Estimate(bits.value, max(bits.stderr, words), bits.n)
-    found = [at_least("mean bits", bits, rate.lower, resolution=rate.resolution)]
+        stated, coded = _bits(sent, rate.models), 8 * len(data)
+        bits.add(stated)
+        require(
+            -_WORD <= coded - float(stated.sum()) <= rate.overhead,
+            f"{rate.name}: the models state {stated.sum():.1f} bits for a stream of {coded}",
+        )
+    mean = bits.estimate()
+    found = [at_least("mean bits", mean, rate.lower, resolution=rate.resolution)]
     if math.isfinite(rate.upper):
-        most = rate.upper + rate.overhead / rate.block
-        found.append(at_most("mean bits", bits, most, resolution=rate.resolution))
+        found.append(at_most("mean bits", mean, rate.upper, resolution=rate.resolution))
     for comparison in found:
         verdict = comparison.verdict(level / len(found))
         least = comparison.relation == "at_least"
         tail = f"; {'at least' if least else 'at most'} {comparison.theory:.4g} is allowed"
         hint = f": take more than {rate.blocks} blocks" if verdict == "inconclusive" else ""
-        require(verdict == "holds", f"{rate.name}: {verdict}{hint}; mean bits are {bits}{tail}")
+        require(verdict == "holds", f"{rate.name}: {verdict}{hint}; mean bits are {mean}{tail}")
     if rate.marginal is not None:
         require_law(np.stack(samples), rate.marginal, level=level)
 
@@ -359,7 +372,8 @@ def read_symbols(
 
 # Parts
 
-_RATE, _TURNED, _DEEP = 2, 3, 4
+_RATE, _TURNED = 2, 3
+_WORD = 32  # bits: by as much the end of a stream may be implied
 
 
 def _sample_law(name: str, simulator: Simulator, case: Case, deviation: float, n: int, level: float) -> Law:
@@ -372,6 +386,23 @@ def _sample_law(name: str, simulator: Simulator, case: Case, deviation: float, n
         case.name,
         seen=lambda: power(law, n, deviation=deviation, level=level),
     )
+
+
+def _independence_law(name: str, simulator: Simulator, case: Case, n: int, level: float) -> Law:
+    law = _law(case)
+    return Law(
+        name,
+        check_samples_are_independent,
+        (simulator, case),
+        {"n": n, "level": level},
+        case.name,
+        seen=lambda: independence_power(law, max(n // 2, LEAST), level=level / len(_LAYOUTS)),
+    )
+
+
+def _rate_law(name: str, simulator: Simulator, rate: RateCase, level: float) -> Law:
+    finest = Seen("mean bits past a bound", rate.resolution, rate.block * rate.blocks, level)
+    return Law(name, check_coded_rate, (simulator, rate), {"level": level}, rate.name, seen=lambda: [finest])
 
 
 def _law(case: Case) -> Reference:
@@ -390,6 +421,9 @@ def _transposed(i: int) -> SharedRandomness:
 
 def _deeper(i: int) -> SharedRandomness:
     return SharedRandomness(_SEED, 1, i, 0)
+
+
+_LAYOUTS = (_transposed, _deeper)
 
 
 def _rng(i: int) -> np.random.Generator:
@@ -415,27 +449,35 @@ def _encode_all(simulator: Simulator, targets: list[Target]) -> list[list[int]]:
     return [_encode(simulator, target, _key(0)).tolist() for target in targets]
 
 
+def _bits(rows: Symbols, models: IntegerModel | Sequence[IntegerModel]) -> Floats:
+    """What each row of symbols costs under the models, shape (n,)."""
+    columns = zip(rows.T, _models(models, rows.shape[1]), strict=True)
+    return np.asarray(np.sum([model.bits(column) for column, model in columns], axis=0))
+
+
 def _models(models: IntegerModel | Sequence[IntegerModel], k: int) -> Sequence[IntegerModel]:
     return list(models) if isinstance(models, Sequence) else [models] * k
 
 
-class _Counted(SharedRandomness):
-    """Common randomness that counts what is drawn from it and from its children."""
+class _TooMuch(BaseException):
+    """Somebody draws and draws; a coder that catches every ``Exception`` does not catch this."""
 
-    __slots__ = ("_count",)
-    _count: list[int]
 
-    def __init__(self, *key: int, count: list[int] | None = None) -> None:
+class _Limited(SharedRandomness):
+    """Common randomness that ends once so many words are drawn from it and from its children."""
+
+    __slots__ = ("_drawn",)
+    _drawn: list[int]
+
+    def __init__(self, *key: int, drawn: list[int] | None = None) -> None:
         super().__init__(*key)
-        object.__setattr__(self, "_count", [0] if count is None else count)
-
-    @property
-    def drawn(self) -> int:
-        return self._count[0]
+        object.__setattr__(self, "_drawn", [0] if drawn is None else drawn)
 
     def child(self, *path: int) -> SharedRandomness:
-        return _Counted(*self.key, *path, count=self._count)
+        return _Limited(*self.key, *path, drawn=self._drawn)
 
     def _raw(self, kind: bytes, n: int, start: int) -> Words:
-        self._count[0] += int(n)
+        self._drawn[0] += int(n)
+        if self._drawn[0] > WORDS:
+            raise _TooMuch
         return super()._raw(kind, n, start)

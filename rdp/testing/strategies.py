@@ -1,4 +1,4 @@
-"""Hypothesis strategies for what coders meet: keys, damaged bytes, pictures, numbers, laws and targets."""
+"""Hypothesis strategies for what coders meet: keys, damaged bytes, items, sources, channels, laws and targets."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rdp.channels import (
+    AuxiliaryGaussianChannel,
+    CircleNoiseChannel,
+    GaussianTestChannel,
+    UniformNoiseChannel,
+)
 from rdp.coders.proposals import Categorical
 from rdp.coders.targets import DiscreteTarget, GaussianTarget
+from rdp.core import Channel, Source
 from rdp.randomness import SharedRandomness, private_rng, tag
+from rdp.sources import CircleBlock, GaussianBlock, GaussianVectorBlock
 from rdp.validate import Floats
 
 try:
@@ -86,6 +94,52 @@ def number_blocks(*, most: int = 64, bound: float = 1e6) -> st.SearchStrategy[Fl
         st.floats(-bound, bound, allow_nan=False), st.sampled_from([0.0, -0.0, 5e-324, -bound, bound])
     )
     return st.lists(number, min_size=1, max_size=most).map(lambda row: np.array(row, dtype=np.float64))
+
+
+def sources(*, largest: int = 64) -> st.SearchStrategy[Source]:
+    """Blocks of up to ``largest`` Gaussian numbers or vectors, some of them constant, or points of the circle."""
+    size, variance = st.integers(1, largest), st.floats(1e-6, 1e6)
+    covariance = st.one_of(
+        st.lists(st.one_of(st.just(0.0), variance), min_size=1, max_size=4).map(tuple),
+        # ρ = ±1 too: a covariance without full rank.
+        st.tuples(st.floats(0.01, 100.0), st.sampled_from([-1.0, -0.5, 0.0, 0.9, 1.0])).map(
+            lambda sr: ((sr[0] ** 2, sr[1] * sr[0]), (sr[1] * sr[0], 1.0))
+        ),
+    )
+    return st.one_of(
+        st.builds(GaussianBlock, size=size, variance=variance, mean=st.floats(-1e3, 1e3)),
+        st.builds(GaussianVectorBlock, covariance=covariance, size=size),
+        st.builds(CircleBlock, size=size),
+    )
+
+
+@st.composite
+def channels(draw: st.DrawFn, *, largest: int = 64) -> tuple[Channel, Source]:
+    """An analytic channel, and a source of blocks of up to ``largest`` symbols whose law it is made for."""
+    size, variance = draw(st.integers(1, largest)), draw(st.floats(1e-3, 1e3))
+    gain, noise = st.floats(-2.0, 2.0), st.floats(1e-3, 1e3)
+    numbers = GaussianBlock(size, variance)
+    match draw(st.sampled_from(["nothing", "gaussian", "auxiliary", "uniform", "circle"])):
+        case "nothing":
+            return GaussianTestChannel(0.0, 0.0, variance), numbers
+        case "gaussian":
+            return GaussianTestChannel(draw(gain), draw(noise), variance), numbers
+        case "auxiliary":
+            ends = draw(gain), draw(noise), draw(gain), draw(st.one_of(st.just(0.0), noise))
+            return AuxiliaryGaussianChannel(*ends, variance), numbers
+        case "uniform":
+            return UniformNoiseChannel(draw(st.floats(1e-2, 1e2)), variance), numbers
+    return CircleNoiseChannel(draw(st.integers(1, 2**24))), CircleBlock(size)
+
+
+@st.composite
+def discrete_channels(draw: st.DrawFn, *, most: int = 6) -> tuple[Floats, Floats]:
+    """Masses of a source on n symbols, and n rows of P(Y|X = x) on m; n and m from 2 to ``most``."""
+    n, m = draw(st.integers(2, most)), draw(st.integers(2, most))
+    rows = st.lists(st.integers(0, 1000), min_size=m, max_size=m).filter(any)
+    source = np.array(draw(st.lists(st.integers(1, 1000), min_size=n, max_size=n)), dtype=np.float64)
+    kernel = np.array(draw(st.lists(rows, min_size=n, max_size=n)), dtype=np.float64)
+    return source / source.sum(), kernel / kernel.sum(axis=1, keepdims=True)
 
 
 def weights(*, most: int = 16, least: int = 0) -> st.SearchStrategy[NDArray[np.int64]]:

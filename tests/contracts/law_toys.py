@@ -3,17 +3,22 @@
 They live in a module of their own, because a fresh process has to import them.
 """
 
+import contextlib
+import locale
 import math
+import os
 import sys
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
-from rdp.bitstream import DecodeError, unpack
+from rdp.bitstream import DecodeError, digest, unpack
+from rdp.coders.integers import Elias
 from rdp.coders.proposals import draw
 from rdp.core import Codec, Transmission
-from rdp.randomness import SharedRandomness, private_rng
+from rdp.randomness import SharedRandomness, private_rng, tag
+from rdp.testing import damage
 from rdp.testing.simulators import WORDS
 
 # Codecs
@@ -56,11 +61,11 @@ class Plain(Masked):
 
 
 @dataclass(frozen=True)
-class Widening(Plain):
+class Halving(Plain):
     """Its parameters are not what it was given."""
 
     def __post_init__(self):
-        object.__setattr__(self, "levels", self.levels + 1)
+        object.__setattr__(self, "effort", self.effort / 2)
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,46 @@ class Inverse(Plain):
 
     def decode_segments(self, segments, *, shape, dtype, shared, rng):
         return np.frombuffer(segments[0], dtype).reshape(shape)
+
+
+@dataclass(frozen=True)
+class Turning(Plain):
+    """Turns the widest picture on its side."""
+
+    def decode(self, data, *, shared=None, rng):
+        recon = super().decode(data, shared=shared, rng=rng)
+        return recon.T if recon.shape == (3, 4) else recon
+
+
+@dataclass(frozen=True)
+class Carrying(Plain):
+    """Sends a segment more for a column after a wide picture: something is left of the item before."""
+
+    last: ClassVar[list[tuple[int, ...]]] = [()]
+
+    def encode_segments(self, item, *, shared, rng):
+        left = [b"left"] if (self.last[0], item.shape) == ((3, 4), (7, 1)) else []
+        self.last[0] = item.shape
+        return super().encode_segments(item, shared=shared, rng=rng) + left
+
+    def decode_segments(self, segments, **header):
+        return super().decode_segments(segments[:1], **header)
+
+
+@dataclass(frozen=True)
+class Lingering(Plain):
+    """Decodes a small picture differently after a wide one, unless something was encoded in between."""
+
+    last: ClassVar[list[tuple[int, ...]]] = [()]
+
+    def encode_segments(self, item, *, shared, rng):
+        self.last[0] = ()
+        return super().encode_segments(item, shared=shared, rng=rng)
+
+    def decode_segments(self, segments, *, shape, **header):
+        brighter = (self.last[0], shape) == ((3, 4), (2, 3))
+        self.last[0] = shape
+        return super().decode_segments(segments, shape=shape, **header) + np.uint8(brighter)
 
 
 @dataclass(frozen=True)
@@ -144,6 +189,31 @@ class Hashing(Plain):
 
 
 @dataclass(frozen=True)
+class Threaded(Plain):
+    """Its mask depends on the number of threads."""
+
+    def mask(self, shape, shared):
+        return np.full(shape, int(os.environ.get("OMP_NUM_THREADS", "3")), np.uint8)
+
+
+@dataclass(frozen=True)
+class Localised(Plain):
+    """Its mask depends on how the locale encodes text."""
+
+    def mask(self, shape, shared):
+        text = "ß".encode(locale.getpreferredencoding(False), "replace")
+        return np.full(shape, text[0], np.uint8)
+
+
+@dataclass(frozen=True)
+class Homesick(Plain):
+    """Its mask depends on the working folder."""
+
+    def mask(self, shape, shared):
+        return np.full(shape, tag(os.getcwd()) % 251, np.uint8)
+
+
+@dataclass(frozen=True)
 class Estimating(Plain):
     """Counts an object's size instead of the bytes."""
 
@@ -167,6 +237,30 @@ class Cheating(Masked):
 
     name: ClassVar[str] = "cheating"
     common_randomness: ClassVar[str] = "none"
+
+
+@dataclass(frozen=True)
+class OneMask(Masked):
+    """Has one mask for all keys."""
+
+    def mask(self, shape, shared):
+        return super().mask(shape, SharedRandomness(5))
+
+
+@dataclass(frozen=True)
+class UnorderedMask(Masked):
+    """Keys that differ in their order alone have one mask."""
+
+    def mask(self, shape, shared):
+        return super().mask(shape, SharedRandomness(*sorted(shared.key)))
+
+
+@dataclass(frozen=True)
+class OtherMask(Masked):
+    """Its decoder takes off another mask than was put on."""
+
+    def decode_segments(self, segments, *, shared, **header):
+        return super().decode_segments(segments, shared=shared.child(1), **header)
 
 
 @dataclass(frozen=True)
@@ -233,6 +327,7 @@ class MemoryOrder(Plain):
     """Sends the numbers as they lie in memory."""
 
     def encode_segments(self, item, *, shared, rng):
+        super().encode_segments(item, shared=shared, rng=rng)
         return [item.tobytes(order="A")]
 
 
@@ -273,6 +368,65 @@ class Crashing(Plain):
 
 
 @dataclass(frozen=True)
+class Completing(Plain):
+    """Guesses the last byte if it is missing."""
+
+    def decode(self, data, *, shared=None, rng):
+        try:
+            return super().decode(data, shared=shared, rng=rng)
+        except DecodeError as error:
+            if "ends inside its segment checksum" not in str(error):
+                raise
+            for last in range(256):
+                with contextlib.suppress(DecodeError):
+                    return super().decode(data + bytes([last]), shared=shared, rng=rng)
+            raise
+
+
+@dataclass(frozen=True)
+class Correcting(Plain):
+    """Turns the last bit until the checksum is right."""
+
+    def decode(self, data, *, shared=None, rng):
+        try:
+            return super().decode(data, shared=shared, rng=rng)
+        except DecodeError:
+            return super().decode(data[:-1] + bytes(b ^ 1 for b in data[-1:]), shared=shared, rng=rng)
+
+
+@dataclass(frozen=True)
+class AnyCodec(Plain):
+    """Reads the streams of other codecs as if they were its own."""
+
+    def decode(self, data, *, shared=None, rng):
+        own = damage.resealed(data, codec=self.decoder_spec, digest=digest(self.decoder_spec))
+        return super().decode(own, shared=shared, rng=rng)
+
+
+@dataclass(frozen=True)
+class Patching(Plain):
+    """Takes three quarters of one of its streams and the end of another for whole."""
+
+    written: ClassVar[set[bytes]] = set()
+
+    def encode(self, item, *, shared, rng):
+        data = super().encode(item, shared=shared, rng=rng)
+        self.written.add(data)
+        return data
+
+    def decode(self, data, *, shared=None, rng):
+        try:
+            return super().decode(data, shared=shared, rng=rng)
+        except DecodeError:
+            whole = {len(written) for written in self.written}
+            for at in range(3 * len(data) // 4, len(data) if len(data) in whole else 0):
+                begins = any(written.startswith(data[:at]) for written in self.written)
+                if begins and any(written.endswith(data[at:]) for written in self.written):
+                    return np.zeros((2, 3), np.uint8)
+            raise
+
+
+@dataclass(frozen=True)
 class SkipsTail(Plain):
     """Ignores what follows its stream."""
 
@@ -295,12 +449,30 @@ class Allocating(Plain):
 
 
 @dataclass(frozen=True)
-class OwnShape(Plain):
-    """Believes its payload's shape, not the header's."""
+class OwnType(Plain):
+    """Decodes to bytes, whatever the header says."""
 
     def decode(self, data, *, shared=None, rng):
-        _, (payload, *_) = unpack(data)
-        return np.frombuffer(payload, np.uint8)
+        header, segments = unpack(data)
+        if header.dtype == "uint8":
+            return super().decode(data, shared=shared, rng=rng)
+        shape, kind = header.shape, np.dtype(np.uint8)
+        return self.decode_segments(segments, shape=shape, dtype=kind, shared=shared, rng=rng)
+
+
+@dataclass(frozen=True)
+class OwnShape(Plain):
+    """Its payload may say that the picture is one long row."""
+
+    def encode_segments(self, item, *, shared, rng):
+        return [b"\0" + super().encode_segments(item, shared=shared, rng=rng)[0]]
+
+    def decode_segments(self, segments, **header):
+        return super().decode_segments([s[1:] for s in segments], **header)
+
+    def decode(self, data, *, shared=None, rng):
+        recon = super().decode(data, shared=shared, rng=rng)
+        return recon.ravel() if unpack(data)[1][0][0] else recon
 
 
 @dataclass(frozen=True)
@@ -330,7 +502,6 @@ class Normal:
     """Obeys: blocks of independent normal numbers."""
 
     size: int = 64
-    scale: float = 1.0
 
     @property
     def item_shape(self):
@@ -339,7 +510,7 @@ class Normal:
     def item(self, index, *, seed):
         if index < 0:
             raise ValueError(f"index={index} must be non-negative")
-        return self.scale * private_rng(seed, index).standard_normal(self.size)
+        return private_rng(seed, index).standard_normal(self.size)
 
 
 class Ordered(Normal):
@@ -354,34 +525,34 @@ class Ordered(Normal):
 class Caching(Normal):
     """Hands out its own memory."""
 
-    kept: ClassVar[dict] = {}
-
     def item(self, index, *, seed):
-        key = (seed, index)
-        self.kept.setdefault(key, super().item(index, seed=seed))
-        return self.kept[key]
+        if not hasattr(self, "kept"):
+            object.__setattr__(self, "kept", {})
+        return self.kept.setdefault((seed, index), super().item(index, seed=seed))
 
 
 class Remembering(Normal):
-    """An item depends on the one before it."""
+    """An item depends on the seed that was asked for before."""
 
     def item(self, index, *, seed):
-        last = getattr(self, "last", 0)
-        object.__setattr__(self, "last", index)
-        return super().item(index, seed=seed) + last
+        before = getattr(self, "before", seed)
+        object.__setattr__(self, "before", seed)
+        return super().item(index, seed=seed) + (seed - before)
 
 
 class Constant(Normal):
     """Forgets the index."""
 
     def item(self, index, *, seed):
-        return super().item(0 * index, seed=seed)
+        super().item(index, seed=seed)
+        return super().item(0, seed=seed)
 
 
 class Added(Normal):
     """Adds seed and index."""
 
     def item(self, index, *, seed):
+        super().item(index, seed=seed)
         return super().item(0, seed=seed + index)
 
 
@@ -390,6 +561,13 @@ class Misshapen(Normal):
 
     def item(self, index, *, seed):
         return super().item(index, seed=seed)[None]
+
+
+class Mixed(Normal):
+    """Every other item is in single precision."""
+
+    def item(self, index, *, seed):
+        return super().item(index, seed=seed).astype(np.float32 if index % 2 else np.float64)
 
 
 class Holed(Normal):
@@ -420,6 +598,13 @@ class Hashed(Normal):
         return super().item(index, seed=hash(f"{seed}") % 2**32)
 
 
+class Wide(Normal):
+    """Has a fifth more of a standard deviation."""
+
+    def item(self, index, *, seed):
+        return 1.2 * super().item(index, seed=seed)
+
+
 class Repeated(Normal):
     """Every number comes twice."""
 
@@ -440,12 +625,10 @@ class Race:
     def symbols(self, target, shared, rng):
         if target.log_ratio_bound > math.log(self.most):
             raise ValueError(f"log_ratio_bound={target.log_ratio_bound} must be at most ln {self.most}")
-        bound, chunk = math.exp(target.log_ratio_bound), 64
-        best, k, start, time = math.inf, 0, 0, 0.0
-        while time / bound < best:
+        chunk, best, k, start, time = 64, math.inf, 0, 0, 0.0
+        while not time or math.log(time) - target.log_ratio_bound < best:
             times = time + np.cumsum(-np.log1p(-shared.child(1).uniform(chunk, start=start)))
-            with np.errstate(divide="ignore"):
-                scores = times / np.exp(target.log_ratio(self.proposals(shared, start, chunk)))
+            scores = np.log(times) - target.log_ratio(self.proposals(shared, start, chunk))
             if scores.min() < best:
                 best, k = float(scores.min()), start + int(np.argmin(scores))
             start, time = start + chunk, float(times[-1])
@@ -580,6 +763,20 @@ class Whispering(Race):
         return self.heard.get(shared, np.zeros(1))
 
 
+class HashedRace(Race):
+    """Seeds by hash()."""
+
+    def proposals(self, shared, start, n):
+        return draw(self.proposal, shared.child(hash("proposals") % 2**32), n, start=start)
+
+
+class Short(Race):
+    """Sends integers of 32 bits."""
+
+    def encode(self, target, *, shared, rng):
+        return super().encode(target, shared=shared, rng=rng).astype(np.int32)
+
+
 class Floating(Race):
     """Sends a float."""
 
@@ -604,6 +801,43 @@ class Infinite(Race):
         return super().decode(symbols, shared=shared) / 0.0 ** (symbols[0] > 1)
 
 
+class Flagged(Race):
+    """Obeys: a flag in the lowest bit of the symbol."""
+
+    def flag(self, shared, rng):
+        return 0
+
+    def symbols(self, target, shared, rng):
+        return [2 * super().symbols(target, shared, rng)[0] + self.flag(shared, rng)]
+
+    def decode(self, symbols, *, shared):
+        return super().decode(symbols // 2, shared=shared)
+
+
+class Descending(Flagged):
+    """Codes differently if the next key came before."""
+
+    last: ClassVar[list[int]] = [0]
+
+    def flag(self, shared, rng):
+        before, self.last[0] = self.last[0], shared.key[-1]
+        return int(before == shared.key[-1] + 1)
+
+
+class Listening(Flagged):
+    """Its decoder knows what the encoder last drew under a key, and errs if it is not what was sent."""
+
+    heard: ClassVar[dict] = {}
+
+    def flag(self, shared, rng):
+        self.heard[shared] = int(rng.integers(2))
+        return self.heard[shared]
+
+    def decode(self, symbols, *, shared):
+        sample = super().decode(symbols, shared=shared)
+        return sample + (self.heard.get(shared, symbols[0] % 2) != symbols[0] % 2)
+
+
 class Alternating(Race):
     """Chooses another index every other time."""
 
@@ -612,19 +846,6 @@ class Alternating(Race):
     def symbols(self, target, shared, rng):
         self.calls.append(1)
         return [super().symbols(target, shared, rng)[0] + len(self.calls) % 2]
-
-
-class Listening(Race):
-    """Its decoder uses the encoder's last private draw."""
-
-    heard: ClassVar[list[float]] = [0.0]
-
-    def symbols(self, target, shared, rng):
-        self.heard[0] = rng.random()
-        return super().symbols(target, shared, rng)
-
-    def decode(self, symbols, *, shared):
-        return super().decode(symbols, shared=shared) + self.heard[0]
 
 
 class Forgiving(Race):
@@ -650,6 +871,19 @@ class Modest(Boastful):
     exact: ClassVar[bool] = False
 
 
+class Humble(Race):
+    """Is exact, and calls itself inexact."""
+
+    exact: ClassVar[bool] = False
+
+
+class Renumbered(Race):
+    """Draws its proposals elsewhere than before."""
+
+    def proposals(self, shared, start, n):
+        return super().proposals(shared.child(7), start, n)
+
+
 class Reckless(Race):
     """Starts whatever it is asked, and gives up in the end."""
 
@@ -662,8 +896,10 @@ class Late(Race):
     """Notices after the work that it was too much."""
 
     def symbols(self, target, shared, rng):
-        shared.child(1).words(WORDS + 1)
-        return super().symbols(target, shared, rng)
+        try:
+            return super().symbols(target, shared, rng)
+        finally:
+            shared.child(1).words(WORDS + 1 if target.log_ratio_bound > math.log(self.most) else 0)
 
 
 class Padded(Race):
@@ -683,3 +919,10 @@ class _Bounded:
 
     def log_ratio(self, z):
         return self.target.log_ratio(z)
+
+
+class Understated(Elias):
+    """An entropy model that states one bit, whatever it costs."""
+
+    def bits(self, values):
+        return np.ones(len(values))

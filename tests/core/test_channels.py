@@ -91,6 +91,20 @@ def test_circle_noise_turns_by_at_most_half_a_cell():
     assert sent.bits == pytest.approx(3000)
 
 
+def test_auxiliary_channel_of_components_is_one_for_each():
+    """A vector's moments and bits are those of scalar channels; what is not sent costs nothing."""
+    first, second = (0.8, 0.5, 0.6, 0.1, 2.0), (0.0, 1.0, 0.0, 3.0, 3.0)
+    x = np.sqrt([2.0, 3.0]) * np.random.default_rng(3).standard_normal((200_000, 2))
+    sent = send(AuxiliaryGaussianChannel(*zip(first, second, strict=True)), x)
+    v, r = sent.auxiliary, sent.recon
+    assert sent.bits == pytest.approx(send(AuxiliaryGaussianChannel(*first), x[:, 0]).bits, rel=1e-12)
+    assert send(AuxiliaryGaussianChannel(*second), x[:, 1]).bits == 0
+    assert np.var(v - 0.8 * x[:, :1], axis=0)[0] == pytest.approx(0.5, rel=0.02)
+    assert np.var(r[:, 0] - 0.6 * v[:, 0]) == pytest.approx(0.1, rel=0.02)
+    assert np.var(r[:, 1]) == pytest.approx(3.0, rel=0.02)
+    assert np.abs(np.corrcoef(np.hstack([x, v, r]).T)[[0, 0, 0, 1, 1, 3], [1, 3, 5, 3, 5, 5]]).max() < 0.012
+
+
 @pytest.mark.parametrize(
     "channel",
     [
@@ -115,6 +129,7 @@ def test_bad_items_are_refused(channel, item):
         lambda: GaussianTestChannel(gain=np.nan, noise=1.0),
         lambda: GaussianTestChannel(gain=1.0, noise=1.0, source_variance=0.0),
         lambda: AuxiliaryGaussianChannel(1.0, 0.0, 1.0, 0.0),
+        lambda: AuxiliaryGaussianChannel((1.0, 0.5), (0.5, 0.0), 1.0, 0.0),
         lambda: UniformNoiseChannel(0.0),
         lambda: CircleNoiseChannel(0),
     ],
