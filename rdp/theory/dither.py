@@ -346,8 +346,8 @@ def _layers(shape: str) -> tuple[Floats, Floats]:
 
     At low rate each weight is divided by its ρ: what is not small then is kept.
     """
-    step = 1.0 / 6.0
-    rho = np.exp(step * np.arange(-250.0, 25.0))
+    step = 1.0 / 8.0  # for 2e-15; 1/6 would leave 1e-11
+    rho = np.exp(step * np.arange(-340.0, 34.0))
     with np.errstate(under="ignore"):
         weight = math.sqrt(2.0 / math.pi) * rho**3 * np.exp(-rho * rho / 2.0)
         if shape == "laplace":

@@ -191,7 +191,7 @@ def gaussian_observer_error(
     square = d * d + 2.0 * k * short
     never = square < 0.0
     root = np.sqrt(np.where(never, 0.0, square))
-    below = r * d + root
+    below = np.where(never, 1.0, r * d + root)
     same = below == 0.0  # one law, and only the prior decides; or the roots coincide
     y_low = np.where(same, np.copysign(np.inf, -k), -(d * d + 2.0 * k) / np.where(same, 1.0, below))
     y_low = np.where(same & (k == 0.0), 0.0, y_low)

@@ -7,6 +7,7 @@ discrete law is its masses, shape (m,), the target first. Indices K are counted 
 Poisson functional representation          :func:`poisson_index_masses`, :func:`poisson_index_mean`,
                                            :func:`poisson_index_entropy`
 greedy rejection sampling                  :func:`greedy_index_masses`, :func:`greedy_index_entropy`
+search of a dyadic tree                    :func:`dyadic_depth_bound`, :func:`dyadic_entropy_bound`
 plain and greedy rejection                 :func:`expected_trials`, :func:`gaussian_expected_trials`
 what any index costs                       :func:`index_entropy_bound`, :func:`zipf_rate`, :func:`zipf_exponent`
 what the representations cost              :func:`poisson_log_index_bound`, :func:`greedy_log_index_bound`,
@@ -20,6 +21,7 @@ minimal random coding                      :func:`minimal_random_mass`, :func:`s
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Literal
 
@@ -103,34 +105,96 @@ def chain_entropy_bound(informations: ArrayLike) -> float:
     return float(np.sum(poisson_entropy_bound(informations, proof="li2018")))
 
 
+# Nodes of a dyadic tree
+
+Rule = Literal["race", "greedy"]
+
+
+def dyadic_depth_bound(kl: ArrayLike, *, rule: Rule = "race") -> Floats:
+    r"""A bound on E[depth] of the node that A* coding or greedy Poisson rejection chooses in a dyadic tree.
+
+    An arrival of the Poisson process at time t has E[depth] ≤ log2(1 + t): its number f(t) of ancestors has f(t) =
+    ∫_0^t e^{−s} (1 + f((t − s)/2)) ds, and log2(1 + t) is at least the same integral of itself, by Jensen's
+    inequality and t/(1 + t) ≤ ln(1 + t). To condition on other arrivals being away makes it only less deep. In a
+    race t ≤ θ r(y) with θ exponential, so E log2(1 + t) ≤ E_Q log2(1 + r) ≤ KL + 1; in greedy rejection t ≤ r(y)/S
+    with S uniform, the mass left: KL + 1 + log2(e). The constants are those of the indices, bounded above and
+    below.
+    """
+    extra = {"race": 1.0, "greedy": 1.0 + _LOG2E}[one_of("rule", rule, ("race", "greedy"))]
+    return non_negative("kl", kl) + extra
+
+
+def dyadic_entropy_bound(information: ArrayLike, *, rule: Rule = "race") -> Floats:
+    r"""A bound on the entropy of that node: μ + (μ + 1) log2(μ + 1) − μ log2 μ, μ the bound on the mean depth.
+
+    The depth costs no more than a geometric one of this mean, and each step one bit; a code with geometric depths
+    attains it. At most I + log2(I + 2) + 1 + log2(e) for a race, averaged over targets by concavity.
+    """
+    m = dyadic_depth_bound(information, rule=rule)
+    return np.asarray(m + np.log2(m + 1.0) + m * np.log1p(1.0 / m) * _LOG2E)
+
+
 # Greedy and plain rejection
 
 
 def greedy_index_masses(target: ArrayLike, proposal: ArrayLike, n: int) -> Floats:
     r"""P(K = 1), …, P(K = n) of greedy rejection sampling  [harsha2010].
 
-    P(K > k) = S_k = E_P[(r − L_k)₊] with L_0 = 0 and L_{k+1} = L_k + S_k  (sheet: grs-entropy). Shape (n,).
+    P(K > k) = S_k = E_P[(r − L_k)₊] with L_0 = 0 and L_{k+1} = L_k + S_k  (sheet: grs-entropy). Shape (n,). Late
+    masses keep their relative precision.
     """
     q, p = _laws(target, proposal)
-    survival, level = np.empty(integer("n", n, least=0) + 1), 0.0
-    for k in range(len(survival)):
-        survival[k] = np.sum(np.maximum(0.0, q - level * p))
-        level += survival[k]
-    return -np.diff(survival)
+    masses, done = np.zeros(integer("n", n, least=0)), 0
+    for left, share, count in _greedy_runs(q, p):
+        size = int(min(count, len(masses) - done))
+        masses[done : done + size] = left * share * np.power(1.0 - share, np.arange(size, dtype=np.float64))
+        done += size
+        if done == len(masses):
+            break
+    return masses
 
 
 def greedy_index_entropy(target: ArrayLike, proposal: ArrayLike) -> float:
-    r"""H(K) in bits, summed until at most 2⁻⁵⁰ of the mass remains. ``ValueError`` beyond 2¹⁸ steps."""
-    n = 64
-    while True:
-        masses = greedy_index_masses(target, proposal, n)
-        if 1.0 - float(np.sum(masses)) < 2.0**-50:
-            return _entropy(masses)
-        if n > _LONGEST:
-            raise refuse(
-                "sup r", float(expected_trials(target, proposal)), "takes more than 2¹⁸ steps to sum"
-            )
-        n *= 2
+    r"""H(K) of greedy rejection sampling in bits: P(K = k) is geometric in pieces, the last of them endless."""
+    total = 0.0
+    for left, share, count in _greedy_runs(*_laws(target, proposal)):
+        if share == 1.0:
+            total -= left * math.log2(left)
+            continue
+        log = math.log1p(-share)
+        gone, stay = -math.expm1(count * log), math.exp(count * log)
+        late = (1.0 - share) * gone / share - (count * stay if stay > 0.0 else 0.0)  # Σ i w(1 − w)ⁱ
+        total -= left * (gone * math.log2(left * share) + late * log / _LN2)
+    return total
+
+
+def _greedy_runs(q: Floats, p: Floats) -> Iterator[tuple[float, float, float]]:
+    """Pieces (S, w, n) of the law of K: n steps that accept S w (1 − w)ⁱ, i < n; n may be infinite.
+
+    While the symbols that are not yet exhausted stay the same, each step accepts their proposal probability w of
+    what is left. What each lacks is subtracted step by step, never S from 1: nothing is lost in the tail.
+    """
+    rest = q.copy()
+    while (left := float(rest.sum())) > 0.0:
+        lacking = rest > 0.0
+        share = min(float(p[lacking].sum()), 1.0)
+        # Symbol y is exhausted after log(1 − x)/log(1 − w) steps; x = 1, but for rounding, where it never is.
+        x = share * rest[lacking] / (left * p[lacking])
+        soon = x[x < 1.0 - 2.0**-45]
+        if not len(soon):
+            yield left, share, math.inf if share < 1.0 else 1.0
+            return
+        steps = 0.0
+        if share < 1.0:
+            steps = math.floor(float(np.max(np.log1p(-soon))) / math.log1p(-share) * (1.0 - 1e-9)) - 1.0
+        if steps > 1.0:
+            yield left, share, steps
+            rest = np.where(lacking, rest + left * p * (math.expm1(steps * math.log1p(-share)) / share), 0.0)
+            rest = np.maximum(rest, 0.0)
+        else:
+            taken = np.minimum(rest, left * p)
+            yield float(taken.sum()), 1.0, 1.0
+            rest = rest - taken
 
 
 def greedy_log_index_bound(kl: ArrayLike) -> Floats:
@@ -151,8 +215,9 @@ def gaussian_expected_trials(mean: ArrayLike, variance: ArrayLike) -> Floats:
     although E[r] = 2^{2I} (sheet: rejection-runtime).
     """
     m, v = _gaussian_pair(mean, variance)
+    short = 1.0 - v
     with np.errstate(divide="ignore", over="ignore"):
-        exponent = np.where(m == 0.0, 0.0, np.square(m) / (2.0 * (1.0 - v)))
+        exponent = np.where(m == 0.0, 0.0, np.square(m) / (2.0 * np.where(m == 0.0, 1.0, short)))
         return np.asarray(np.exp(exponent) / np.sqrt(v))
 
 
@@ -420,7 +485,8 @@ def _gaussian_divergence(mean: float, variance: float) -> float:
 
     # c² = (Y − y*)² + 2τ² E with E exponential: beyond these ends less than 1e-16 remains.
     most = math.hypot(peak + 9.0 * s, 9.0 * tau) / s
-    edges = sorted({0.0, max(0.0, peak / s - 9.0), peak / s, min(most, peak / s + 9.0), most})
+    inside = [x for x in (peak / s - 9.0, peak / s, peak / s + 9.0) if 1e-6 * most < x < (1.0 - 1e-6) * most]
+    edges = [0.0, *inside, most]
     pieces = [quad(integrand, a, b, epsabs=1e-12, epsrel=1e-11, limit=200)[0] for a, b in pairwise(edges)]
     return math.fsum(pieces)
 

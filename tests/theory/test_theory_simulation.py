@@ -1,5 +1,6 @@
 import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -166,6 +167,24 @@ def test_point_mass():
     assert theory.poisson_index_masses(q, p, 50) == pytest.approx(expected, rel=1e-12)
     assert theory.greedy_index_masses(q, p, 50) == pytest.approx(expected, rel=1e-12)
     assert theory.simulation_divergence(q, p) == pytest.approx(3.0)
+    # h_b(w)/w at w = 2⁻³⁰: the tail is summed whole, not until patience ends
+    rare = [2.0**-30, 1 - 2.0**-30]
+    assert theory.greedy_index_entropy(q, rare) == pytest.approx(30 + (1 - 2.0**-31) / math.log(2), rel=1e-14)
+
+
+def test_late_masses_of_greedy_rejection_are_not_rounded_away():
+    """P(K = k) far below 1e-16: half of what is left is taken at every step."""
+    masses = theory.greedy_index_masses([1.0, 0.0], [0.5, 0.5], 200)
+    assert masses == pytest.approx(2.0 ** -np.arange(1.0, 201.0), rel=1e-13)
+    # Three symbols, exhausted one after another; the survival function of the sheet, in exact arithmetic
+    q, p = [Fraction(5, 8), Fraction(1, 4), Fraction(1, 8)], [Fraction(1, 8), Fraction(1, 4), Fraction(5, 8)]
+    level, survival = Fraction(0), []
+    for _ in range(60):
+        survival.append(sum(max(Fraction(0), a - level * b) for a, b in zip(q, p, strict=True)))
+        level += survival[-1]
+    exact = [float(a - b) for a, b in itertools.pairwise(survival)]
+    masses = theory.greedy_index_masses([float(x) for x in q], [float(x) for x in p], 59)
+    assert masses == pytest.approx(exact, rel=1e-12)
 
 
 @given(st.floats(-3, 3), st.floats(0.05, 0.95))
