@@ -1,12 +1,47 @@
 """Claims: what theory says, beside a simulation that could have refuted it. Run by ``python -m sims``."""
 
-from sims import circle, dither, gaussian
-from sims.claim import Claim
+from types import ModuleType
 
-TOPICS: dict[str, tuple[Claim, ...]] = {
-    "gaussian": gaussian.CLAIMS,
-    "circle": circle.CLAIMS,
-    "dither": dither.CLAIMS,
+from sims import (
+    circle,
+    critic,
+    diffc,
+    discrete,
+    dither,
+    divergences,
+    gaussian,
+    lattices,
+    quantisation,
+    realism,
+    vector,
+)
+from sims.claim import Claim
+from sims.statements import NOT_YET, STATEMENTS
+
+TOPICS: dict[str, ModuleType] = {
+    "gaussian": gaussian,
+    "realism": realism,
+    "vector": vector,
+    "circle": circle,
+    "dither": dither,
+    "quantisation": quantisation,
+    "lattices": lattices,
+    "discrete": discrete,
+    "diffc": diffc,
+    "divergences": divergences,
+    "critic": critic,
+}
+"""Modules with CLAIMS, and perhaps with NOT_SIMULATED: the sheet's statements they have no claim for, and why."""
+
+CLAIMS: tuple[Claim, ...] = tuple(claim for topic in TOPICS.values() for claim in topic.CLAIMS)
+
+NOT_SIMULATED: dict[str, str] = {
+    name: why for topic in TOPICS.values() for name, why in getattr(topic, "NOT_SIMULATED", {}).items()
 }
 
-CLAIMS: tuple[Claim, ...] = tuple(claim for claims in TOPICS.values() for claim in claims)
+
+def uncovered() -> dict[str, str]:
+    """The statements that no claim covers, in the sheet's order, each with the reason ("" if nobody gave one)."""
+    covered = {name for claim in CLAIMS for name in claim.covers}
+    reasons = NOT_YET | NOT_SIMULATED
+    return {name: reasons.get(name, "") for name in STATEMENTS if name not in covered}

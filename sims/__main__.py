@@ -4,13 +4,18 @@ Each claim is a statement of theory beside a simulation that could have refuted 
 confidence interval of what was measured contains what theory says and is narrow enough to tell it from known
 mistakes; it is *refuted* when the interval excludes it; else it is *inconclusive*, which is not a pass.
 
-  python -m sims --list                     what there is, and what each claim covers
+  python -m sims --list                     what there is, what each claim covers, and what none does
   python -m sims                            all claims, coarse resolutions, a minute
   python -m sims --negative-controls        also run the broken variants; each must be refuted
-  python -m sims --only circle --budget full   finer resolutions for claims whose name contains "circle"
+  python -m sims --only circle --budget full   finer resolutions for the topic, or names with it, "circle"
+  python -m sims --verbose                  every comparison, not only those that do not hold
   python -m sims --json out/claims.json     the records behind the table
 
-Exit status: 0 if all comparisons hold (and all broken variants are refuted), 1 if not, 2 for bad arguments.
+A claim's line names its comparison nearest to refuted: the measured value is "off by" so many halves of its
+confidence interval, and refuted beyond 1.
+
+Exit status: 0 if all comparisons hold (and all broken variants are refuted), 1 if not, 2 for bad arguments, 130 if
+interrupted.
 """
 
 from __future__ import annotations
@@ -18,18 +23,23 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from rdp.evaluate import provenance
-from sims import CLAIMS
-from sims.claim import LOOKS, Claim, Outcome, caught, run
+from sims import CLAIMS, TOPICS, uncovered
+from sims.claim import LOOKS, Budget, Claim, Outcome, caught, run
 
+WIDTH = 140
+"""Columns of what is not printed to a terminal."""
+
+SEVERITY = ("holds", "inconclusive", "refuted")
 MARKS = {
     "holds": "[green]holds[/]",
     "refuted": "[bold red]REFUTED[/]",
@@ -43,66 +53,92 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m sims", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--list", action="store_true", help="name the claims and stop")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="claims whose name contains one of these")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        metavar="NAME",
+        help="claims of these topics, and those whose name contains one of these",
+    )
     parser.add_argument("--budget", choices=list(LOOKS), default="quick", help="how fine, how long (quick)")
     parser.add_argument("--seed", type=int, default=0, help="of all draws (0)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the records there")
     parser.add_argument("--negative-controls", action="store_true", help="run the broken variants too")
+    parser.add_argument("--verbose", action="store_true", help="print every comparison")
     arguments = parser.parse_args(argv)
     if not 0 <= arguments.seed < 2**63:
         parser.error(f"--seed {arguments.seed} must be a non-negative integer below 2⁶³")
 
-    claims = [c for c in CLAIMS if not arguments.only or any(part in c.name for part in arguments.only)]
-    for part in arguments.only or ():
-        if not any(part in claim.name for claim in CLAIMS):
-            parser.error(f"--only {part}: no claim has this in its name; see --list")
-    console = Console()
+    chosen = {part: [c.name for c in CLAIMS if _is_meant(part, c)] for part in arguments.only or ()}
+    for part, names in chosen.items():
+        if not names:
+            parser.error(f"--only {part}: neither a topic nor in a claim's name; see --list")
+    claims = [c for c in CLAIMS if not chosen or any(c.name in names for names in chosen.values())]
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     if arguments.list:
-        for claim in claims:
-            console.print(f"[bold]{claim.name}[/]  {escape(', '.join(claim.covers))}")
-            console.print(f"    {escape(claim.statement)}")
-            console.print(f"    broken variants: {escape('; '.join(claim.broken))}")
+        _list(claims, console, missing={} if chosen else uncovered())
         return 0
 
     work: list[tuple[Claim, str | None]] = [(claim, None) for claim in claims]
     if arguments.negative_controls:
         work += [(claim, variant) for claim in claims for variant in claim.broken]
-    results: list[list[Outcome]] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("claims", total=len(work))
-        for claim, variant in work:
-            progress.update(task, description=escape(claim.name if variant is None else f"broken: {variant}"))
-            results.append(run(claim, seed=arguments.seed, budget=arguments.budget, variant=variant))
-            progress.advance(task)
+    try:
+        results = _run(work, seed=arguments.seed, budget=arguments.budget)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
 
     if arguments.json:
         common = provenance() | {"seed": arguments.seed, "budget": arguments.budget}
         records = [outcome.record | common for outcomes in results for outcome in outcomes]
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(records, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return report(results, console)
+    return report(results, console, verbose=arguments.verbose)
 
 
-def report(results: Sequence[Sequence[Outcome]], console: Console) -> int:
-    """Print the tables; 0 if all comparisons hold and all broken variants were refuted, else 1."""
-    outcomes = [o for of_one in results for o in of_one if o.variant is None]
-    table = Table()
-    for name in ("comparison", "theory", "measured", "blocks", "verdict"):
-        table.add_column(name, justify="right" if name in ("theory", "blocks") else "left", overflow="fold")
-    for of_one in results:
-        if of_one[0].variant is not None:
-            continue
-        table.add_section()
-        table.add_row(f"[bold]{of_one[0].claim.name}[/]")
-        for o in of_one:
-            c = o.comparison
-            sign = {"agree": "", "at_most": "≤ ", "at_least": "≥ "}[c.relation]
-            measured = str(c.measured)
-            table.add_row(
-                f"  {escape(c.label)}", f"{sign}{c.theory:.5f}", measured, f"{c.measured.n}", MARKS[o.verdict]
-            )
-    console.print(table)
+def _run(work: Sequence[tuple[Claim, str | None]], *, seed: int, budget: Budget) -> list[list[Outcome]]:
+    """Put claims and broken variants to the test, one after the other."""
+    results = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("claims", total=len(work))
+        for claim, variant in work:
+            progress.update(task, description=escape(claim.name if variant is None else f"broken: {variant}"))
+            results.append(run(claim, seed=seed, budget=budget, variant=variant))
+            progress.advance(task)
+    return results
+
+
+def _is_meant(part: str, claim: Claim) -> bool:
+    return part in claim.name or (part in TOPICS and claim in TOPICS[part].CLAIMS)
+
+
+def _list(claims: Sequence[Claim], console: Console, *, missing: Mapping[str, str]) -> None:
+    """Name the claims under their topics, and what none of them covers."""
+    for topic, module in TOPICS.items():
+        some = [claim for claim in claims if claim in module.CLAIMS]
+        if some:
+            console.print(f"[bold underline]{topic}[/]")
+        for claim in some:
+            console.print(f"[bold]{claim.name}[/]  {escape(', '.join(claim.covers))}")
+            console.print(f"    {escape(claim.statement)}")
+            console.print(f"    broken variants: {escape('; '.join(claim.broken))}")
+    if missing:
+        console.print("[bold underline]statements without a claim[/]")
+        for name, why in missing.items():
+            console.print(f"[bold]{name}[/]  {escape(why)}")
+
+
+def report(results: Sequence[Sequence[Outcome]], console: Console, *, verbose: bool = False) -> int:
+    """Print the tables; 0 if all comparisons hold and all broken variants were refuted, else 1.
+
+    ``verbose`` prints every comparison, not only those that do not hold.
+    """
+    claims = [of_one for of_one in results if of_one[0].variant is None]
+    outcomes = [o for of_one in claims for o in of_one]
+    console.print(_summary(claims, wide=console.width >= WIDTH))
+    shown = [[o for o in of_one if verbose or o.verdict != "holds"] for of_one in claims]
+    if any(shown):
+        console.print(_details([some for some in shown if some]))
 
     controls = [of_one for of_one in results if of_one and of_one[0].variant is not None]
     missed = [of_one[0] for of_one in controls if not caught(of_one)]
@@ -119,8 +155,52 @@ def report(results: Sequence[Sequence[Outcome]], console: Console) -> int:
     return 0 if held == len(outcomes) and not missed else 1
 
 
+def _summary(claims: Sequence[Sequence[Outcome]], *, wide: bool) -> Table:
+    """A line for each claim; names may fold only where it is not ``wide``."""
+    table = Table(box=SIMPLE_HEAD)
+    table.add_column("claim", overflow="fold", no_wrap=wide)
+    for name in ("hold", "rows", "seconds", "off by"):
+        table.add_column(name, justify="right")
+    table.add_column("at", overflow="fold")
+    table.add_column("verdict")
+    for outcomes in claims:
+        held = sum(o.verdict == "holds" for o in outcomes)
+        worst = max(outcomes, key=lambda o: (SEVERITY.index(o.verdict), _off(o)))
+        table.add_row(
+            outcomes[0].claim.name,
+            f"{held}/{len(outcomes)}",
+            str(max(o.comparison.measured.n for o in outcomes)),
+            f"{outcomes[0].seconds:.1f}",
+            f"{_off(worst):.2f}",
+            escape(worst.comparison.label),
+            MARKS[worst.verdict],
+        )
+    return table
+
+
+def _off(outcome: Outcome) -> float:
+    """How far the measured value is from what theory allows, in halves of its confidence interval."""
+    c = outcome.comparison
+    over = c.measured.value - c.theory
+    over = {"agree": abs(over), "at_most": over, "at_least": -over}[c.relation]
+    return max(0.0, over) / max(c.measured.half_width(outcome.level), 1e-9 * c.resolution)
+
+
+def _details(claims: Sequence[Sequence[Outcome]]) -> Table:
+    """A line for each comparison, under its claim."""
+    table = Table()
+    for name in ("comparison", "theory", "measured", "rows", "verdict"):
+        table.add_column(name, justify="right" if name in ("theory", "rows") else "left", overflow="fold")
+    for outcomes in claims:
+        table.add_section()
+        table.add_row(f"[bold]{outcomes[0].claim.name}[/]")
+        for o in outcomes:
+            c = o.comparison
+            sign = {"agree": "", "at_most": "≤ ", "at_least": "≥ "}[c.relation]
+            numbers = f"{sign}{c.theory:.5f}", str(c.measured), f"{c.measured.n}"
+            table.add_row(f"  {escape(c.label)}", *numbers, MARKS[o.verdict])
+    return table
+
+
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit("interrupted")
+    sys.exit(main())

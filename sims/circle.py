@@ -54,7 +54,7 @@ def _claim(levels: int, scheme: Scheme, statement: str, broken: dict[str, Circle
         ]
         inside = float(1 - theory.scheme_distortion(levels, scheme="deterministic"))
         return [
-            agree("distortion", m.estimate(0), distortion, resolution=0.02 * distortion),
+            agree("distortion", m.estimate(0), distortion, resolution=0.03 * distortion),
             *(law if scheme != "deterministic" else [agree("E|X̂|²", m.estimate(4), inside, resolution=0.01)]),
             at_least("coded bits", m.estimate(5), bits, resolution=0.01),
             at_most("coded bits, with frame", m.estimate(5), bits + FRAME_BITS / BLOCK.size, resolution=0.01),

@@ -21,8 +21,6 @@ BLOCK = 1024
 
 _RNG = tag("sims: critic")
 
-NOT_SIMULATED: dict[str, str] = {}
-
 P = Law(0.0, 1.0)
 WIDE, MOVED = Law(0.0, 4.0), Law(1.0, 1.0)
 ALTERNATIVES, WEIGHTS = (WIDE, MOVED), (0.25, 0.75)

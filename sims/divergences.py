@@ -21,8 +21,6 @@ SORTED = 4096
 
 _RNG = tag("sims: divergences")
 
-NOT_SIMULATED: dict[str, str] = {}
-
 LogDensity = Callable[[Floats], Floats]
 
 

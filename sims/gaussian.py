@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rdp.channels import AuxiliaryGaussianChannel, GaussianTestChannel
 from rdp.core import Array, Channel, Transmission
@@ -17,7 +18,7 @@ from rdp.units import BITS_PER_NAT
 from rdp.validate import Floats
 from sims.claim import Claim, Draw, through
 
-BLOCK = GaussianBlock(1024)
+BLOCK = GaussianBlock(4096)
 
 # Columns: means over a block. V is the auxiliary variable, or the reconstruction where there is none.
 ERROR, XX, RR, XR, VV, XV, RV, BITS = range(8)
@@ -39,6 +40,21 @@ def measured(channel: Channel) -> Draw:
 def information(moments: Moments, aa: int, bb: int, ab: int) -> Estimate:
     """I(A;B) in bits of zero-mean jointly Gaussian A, B, from measured second moments: −½ log2(1 − ρ²)."""
     return moments.function(lambda m: -0.5 * BITS_PER_NAT * np.log1p(-(m[ab] ** 2) / (m[aa] * m[bb])))
+
+
+def controlled(
+    moments: Moments, f: Callable[[Floats], float], *, controls: Sequence[int], known: ArrayLike
+) -> Estimate:
+    """f of the means, each less its regression on quantities whose means are ``known``: control variates.
+
+    What the controls explain leaves no sampling error; n rows for c controls make the error of the rest too small
+    by about c/2n of it. A mistake in the controls stays hidden: compare their means too.
+    """
+    index = list(controls)
+    spread = moments.covariance[:, index]
+    slopes = spread @ np.linalg.pinv(spread[index], hermitian=True)
+    means = np.asarray(known, dtype=np.float64)
+    return moments.function(lambda v: f(v - slopes @ (v[index] - means)))
 
 
 def shannon_channel(rate: float) -> GaussianTestChannel:
@@ -86,6 +102,7 @@ def _shannon(rate: float) -> Claim:
             "noise added without the gain": measured(forward),
             "noise of variance D in place of D(1 − D/σ²)": measured(loud),
         },
+        rows=16,
     )
 
 
@@ -111,6 +128,7 @@ def _unlimited(rate: float) -> Claim:
             "no common randomness used": measured(limited_channel(rate, 0.0)),
             "reconstruction not brought back to the source's variance": measured(shannon_channel(rate)),
         },
+        rows=16,
     )
 
 
@@ -144,6 +162,7 @@ def _limited(rate: float, common_randomness: float) -> Claim:
             ),
             "decoder knows the encoder's noise": measured(_PeekingChannel(right)),
         },
+        rows=16,
     )
 
 
@@ -177,7 +196,7 @@ def _posterior(noise: float) -> Claim:
     def compare(m: Moments) -> list[Comparison]:
         total = float(theory.posterior_sampling_distortion(noise))
         return [
-            agree("ratio of distortions", m.ratio(0, 1), 2.0, resolution=0.03),
+            agree("ratio of distortions", m.ratio(0, 1), 2.0, resolution=0.04),
             agree("distortion of the sample", m.estimate(0), total, resolution=0.02 * total),
             agree("variance of the sample", m.estimate(2), 1.0, resolution=0.02),
         ]
@@ -198,6 +217,7 @@ def _posterior(noise: float) -> Claim:
             "under-dispersed sample": sampled(0.9 * variance),
             "the sample is the encoder's own X": through(_KnowsX(noise), BLOCK, both),
         },
+        rows=16,
     )
 
 

@@ -15,8 +15,6 @@ from rdp.theory import quantisation as theory
 from rdp.validate import Floats
 from sims.claim import Claim, Draw
 
-NOT_SIMULATED: dict[str, str] = {}
-
 Decoder = Callable[[Floats], Floats]
 
 _RNG = tag("sims: lattices")

@@ -20,8 +20,6 @@ from rdp.validate import Floats
 from sims.claim import Claim, Draw, through
 from sims.dither import CODED, FRAME_BITS, _BlindTables, _FreshDither
 
-NOT_SIMULATED: dict[str, str] = {}
-
 _RNG = tag("sims: quantisation")
 BLOCK = 1024
 """Draws behind a row: rows are block means, near enough to normal."""
