@@ -1,4 +1,4 @@
-"""The command line: ``rdp eval | compress | decompress | codecs | curve | report``."""
+"""The command line: ``rdp eval | compress | decompress | codecs | curve | train | report``."""
 
 from __future__ import annotations
 
@@ -74,6 +74,11 @@ examples:
   rdp curve gaussian --rates 0:4:0.01 --w2-squared 0 --w2-squared inf --out realism.pdf
   rdp curve circle --distortions 0.1:2:0.1
   rdp curve dither.rate --over step=0.1:4:0.1 --variance 1 --json
+"""
+
+TRAIN = """\
+Train the models that codecs and experiments are built from. Each tells its own story:
+`rdp train denoiser --help`.
 """
 
 REPORT = """\
@@ -176,6 +181,9 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--out", type=Path, metavar="FILE", help="draw: .pdf, .png or .svg")
     p.set_defaults(run=_curve)
 
+    p = commands.add_parser("train", help="train a model", description=TRAIN, formatter_class=raw)
+    _train_parsers(p.add_subparsers(dest="model", required=True, metavar="MODEL"), raw)
+
     p = commands.add_parser("report", help="one page of everything", description=REPORT, formatter_class=raw)
     p.add_argument("--claims", type=Path, metavar="JSON", help="from python -m sims --json")
     p.add_argument("--eval", type=Path, metavar="JSONL", help="from rdp eval --out")
@@ -183,6 +191,23 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--out", type=Path, required=True, metavar="HTML")
     p.set_defaults(run=_report)
     return parser
+
+
+def _train_parsers(models: Any, raw: type[argparse.HelpFormatter]) -> None:
+    from rdp.diffusion import train_command
+    from rdp.sources import mixture_command
+
+    p = models.add_parser(
+        "denoiser", help="a network for diffusion", description=train_command.DENOISER, formatter_class=raw
+    )
+    train_command.add_arguments(p)
+    p.set_defaults(run=_train_denoiser)
+
+    p = models.add_parser(
+        "gmm", help="a mixture of Gaussians", description=mixture_command.GMM, formatter_class=raw
+    )
+    mixture_command.add_arguments(p)
+    p.set_defaults(run=_train_gmm)
 
 
 def _eval(arguments: argparse.Namespace) -> int:
@@ -319,6 +344,38 @@ def _curve(arguments: argparse.Namespace) -> int:
             for x, y in zip(one.points, one.values, strict=True):
                 print(f"{x:>12.6g}  {y:.10g}")
     return 0
+
+
+def _train_denoiser(arguments: argparse.Namespace) -> int:
+    from rdp.diffusion import train_command
+    from rdp.sources.photographs import SUFFIXES, read_photograph
+
+    degrade = None
+    if arguments.condition is not None:
+        from rdp.codecs.registry import parse_codec
+
+        codec, shared = parse_codec(arguments.condition), SharedRandomness(arguments.seed, 0)
+        rng = private_rng(tag("rdp train"), arguments.seed)
+
+        def degrade(photograph: Array) -> Array:
+            return codec.transmit(photograph, shared=shared, rng=rng).recon
+
+    return train_command.run(arguments, read=read_photograph, suffixes=SUFFIXES, degrade=degrade)
+
+
+def _train_gmm(arguments: argparse.Namespace) -> int:
+    from rdp.diffusion.exact import Mixture
+    from rdp.diffusion.train_command import files_in
+    from rdp.diffusion.training import reduced
+    from rdp.sources import GaussianMixture, mixture_command
+    from rdp.sources.photographs import SUFFIXES
+
+    def denoise(mixture: GaussianMixture) -> Mixture:
+        return Mixture(mixture.weights, mixture.means, *mixture.eigen())
+
+    return mixture_command.run(
+        arguments, find=lambda folder: files_in(folder, SUFFIXES), reduce=reduced, denoise=denoise
+    )
 
 
 def _options(rest: Sequence[str]) -> dict[str, list[str]]:

@@ -40,7 +40,7 @@ class Scalar:
         return np.asarray(y + root * (p @ s) / p.sum(axis=1))[:, None]
 
     def posterior_sample(self, z: Array, log_snr: float, *, rng: np.random.Generator) -> Floats:
-        """X by inversion of its posterior distribution function on 512 cells of y ± 8.5√n, the density linear within.
+        """X by inversion of its posterior distribution function on 512 cells of y ± 8.5√n, linear in the density.
 
         That moves the variance by about 2e-4 of the noise's.
         """
