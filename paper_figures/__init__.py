@@ -17,6 +17,7 @@ from paper_figures import (
     cost_of_realism,
     diffc_gaussian,
     gaussian_rdp,
+    half_theorem,
     photographs,
     quantisation_over_bound,
     realism_against_distortion,
@@ -42,6 +43,7 @@ FIGURES: Mapping[str, Figure] = {
         quantisation_over_bound,
         blurry_and_realistic,
         diffc_gaussian,
+        half_theorem,
         circle,
         photographs,
     )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from rdp.sources.circle import CircleBlock
 from rdp.sources.gaussian import GaussianBlock, GaussianVectorBlock
+from rdp.sources.mixture import GaussianMixture, Spectra
+from rdp.sources.mixture_file import patch_prior, read_mixture, write_mixture
+from rdp.sources.mixture_fit import fit_mixture
 from rdp.sources.photographs import Photographs
 from rdp.spec import build, split_spec
 from rdp.validate import one_of
@@ -21,4 +24,17 @@ def parse_source(spec: str) -> GaussianBlock | CircleBlock:
     return build(SOURCES[one_of("source", name, SOURCES)], name, texts)
 
 
-__all__ = ["SOURCES", "CircleBlock", "GaussianBlock", "GaussianVectorBlock", "Photographs", "parse_source"]
+__all__ = [
+    "SOURCES",
+    "CircleBlock",
+    "GaussianBlock",
+    "GaussianMixture",
+    "GaussianVectorBlock",
+    "Photographs",
+    "Spectra",
+    "fit_mixture",
+    "parse_source",
+    "patch_prior",
+    "read_mixture",
+    "write_mixture",
+]
