@@ -18,9 +18,12 @@ from paper_figures import (
     diffc_gaussian,
     gaussian_rdp,
     half_theorem,
+    index_laws,
     photographs,
     quantisation_over_bound,
     realism_against_distortion,
+    simulation_overhead,
+    simulation_runtime,
 )
 
 
@@ -45,6 +48,9 @@ FIGURES: Mapping[str, Figure] = {
         diffc_gaussian,
         half_theorem,
         circle,
+        simulation_overhead,
+        simulation_runtime,
+        index_laws,
         photographs,
     )
 }

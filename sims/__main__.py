@@ -10,6 +10,7 @@ mistakes; it is *refuted* when the interval excludes it; else it is *inconclusiv
   python -m sims --only circle --budget full   finer resolutions for the topic, or names with it, "circle"
   python -m sims --verbose                  every comparison, not only those that do not hold
   python -m sims --json out/claims.json     the records behind the table
+  python -m sims --jobs 2                   in two processes
 
 A claim's line names its comparison nearest to refuted: the measured value is "off by" so many halves of its
 confidence interval, and refuted beyond 1.
@@ -22,9 +23,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -64,9 +70,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the records there")
     parser.add_argument("--negative-controls", action="store_true", help="run the broken variants too")
     parser.add_argument("--verbose", action="store_true", help="print every comparison")
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="processes; results do not change (1)"
+    )
     arguments = parser.parse_args(argv)
     if not 0 <= arguments.seed < 2**63:
         parser.error(f"--seed {arguments.seed} must be a non-negative integer below 2⁶³")
+    if not 1 <= arguments.jobs <= 1024:
+        parser.error(f"--jobs {arguments.jobs} must lie in 1 … 1024")
 
     chosen = {part: [c.name for c in CLAIMS if _is_meant(part, c)] for part in arguments.only or ()}
     for part, names in chosen.items():
@@ -82,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.negative_controls:
         work += [(claim, variant) for claim in claims for variant in claim.broken]
     try:
-        results = _run(work, seed=arguments.seed, budget=arguments.budget)
+        results = _run(work, seed=arguments.seed, budget=arguments.budget, jobs=arguments.jobs)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -95,17 +106,58 @@ def main(argv: Sequence[str] | None = None) -> int:
     return report(results, console, verbose=arguments.verbose)
 
 
-def _run(work: Sequence[tuple[Claim, str | None]], *, seed: int, budget: Budget) -> list[list[Outcome]]:
-    """Put claims and broken variants to the test, one after the other."""
-    results = []
+Work = Sequence[tuple[Claim, str | None]]
+
+
+def _run(work: Work, *, seed: int, budget: Budget, jobs: int) -> list[list[Outcome]]:
+    """Put claims and broken variants to the test."""
+    results: list[list[Outcome]] = [[]] * len(work)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("claims", total=len(work))
-        for claim, variant in work:
+        one_by_one = _in_turn if jobs == 1 else partial(_in_processes, jobs=jobs)
+        for i, outcomes in one_by_one(work, seed=seed, budget=budget):
+            results[i] = outcomes
+            claim, variant = work[i]
             progress.update(task, description=escape(claim.name if variant is None else f"broken: {variant}"))
-            results.append(run(claim, seed=seed, budget=budget, variant=variant))
             progress.advance(task)
     return results
+
+
+def _in_turn(work: Work, *, seed: int, budget: Budget) -> Iterator[tuple[int, list[Outcome]]]:
+    for i, (claim, variant) in enumerate(work):
+        yield i, run(claim, seed=seed, budget=budget, variant=variant)
+
+
+def _in_processes(work: Work, *, seed: int, budget: Budget, jobs: int) -> Iterator[tuple[int, list[Outcome]]]:
+    """As they are done. Claims are functions, which do not travel: the processes look them up by name."""
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin)
+    try:
+        futures = {
+            pool.submit(_by_name, claim.name, variant, seed, budget): i
+            for i, (claim, variant) in enumerate(work)
+        }
+        for future in as_completed(futures):
+            i = futures[future]
+            claim, variant = work[i]
+            yield i, [Outcome(claim, variant, *rest) for rest in future.result()]
+    finally:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()  # what is done is handed over; what is not, nobody waits for
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _begin() -> None:
+    from threadpoolctl import threadpool_limits
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its children
+    threadpool_limits(1)
+
+
+def _by_name(name: str, variant: str | None, seed: int, budget: Budget) -> list[tuple[Any, ...]]:
+    (claim,) = (claim for claim in CLAIMS if claim.name == name)
+    outcomes = run(claim, seed=seed, budget=budget, variant=variant)
+    return [(o.comparison, o.verdict, o.level, o.seconds) for o in outcomes]
 
 
 def _is_meant(part: str, claim: Claim) -> bool:

@@ -122,14 +122,3 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 }
 
 STATEMENTS: tuple[str, ...] = tuple(name for names in SECTIONS.values() for name in names)
-
-NOT_YET: dict[str, str] = {
-    **dict.fromkeys(
-        SECTIONS["Channel simulation"], "not yet: comes with the claims about channel simulation"
-    ),
-    **dict.fromkeys(
-        ("half-theorem-hypotheses", "flow-1d-quantile-map", "mixture-posterior", "rectified-flow"),
-        "not yet: comes with diffusion of sources that are not Gaussian",
-    ),
-}
-"""Statements that wait for topics to come. One that has a claim, or another reason to have none, drops out."""

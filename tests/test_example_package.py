@@ -42,9 +42,7 @@ def installed(tmp_path_factory):
 
 
 def run_tests(folder, *options):
-    return run(
-        "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, cwd=folder / "tests", path=folder / "site"
-    )
+    return run("-m", "pytest", "-p", "no:cacheprovider", *options, cwd=folder / "tests", path=folder / "site")
 
 
 def test_its_own_tests_pass_and_have_the_names_of_the_laws(installed):

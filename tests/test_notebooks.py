@@ -1,4 +1,4 @@
-"""The notebooks run from beginning to end, and define nothing."""
+"""The notebooks run from beginning to end, and define nothing but what they explain how to make."""
 
 import ast
 from pathlib import Path
@@ -21,7 +21,15 @@ def test_notebook_runs(path):
     assert not [output for output in outputs if output.get("name") == "stderr"]
 
 
+# A coder of one's own, made by hand, and the one that is to be found out.
+BY_HAND = {"channel_simulation": {"Race", "ShortRace"}}
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_defines_nothing(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     kinds = (ast.FunctionDef, ast.ClassDef, ast.Lambda)
-    assert not [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds)]
+    by_hand = {node for node in tree.body if getattr(node, "name", "") in BY_HAND.get(path.stem, ())}
+    assert {node.name for node in by_hand} == BY_HAND.get(path.stem, set())
+    inside = {inner for node in by_hand for inner in ast.walk(node)}
+    assert not [node for node in ast.walk(tree) if isinstance(node, kinds) and node not in inside]

@@ -22,7 +22,7 @@ from rdp.randomness import SharedRandomness
 from rdp.validate import Floats, integer
 
 MOST_PROPOSALS = 2**20
-_FIRST_CHUNK, _LAST_CHUNK = 64, 8192
+_FIRST_CHUNK, _LAST_CHUNK = 16, 8192
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Gaussian mixtures in small files, and the one that comes with the package: a prior of patches of photographs.
+"""Gaussian mixtures in small files.
 
 A file is an .npz of numbers, which can run nothing. Covariances are kept by their Cholesky factors in the
 principal axes of the whole mixture, each row in units of its diagonal and rounded to multiples of ``step``. They
@@ -11,8 +11,6 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -26,15 +24,6 @@ STEP = 1 / 16
 
 _FORMAT = "rdp mixture 1"
 _KEYS = {"format", "step", "axes", "weights", "means", "log_scales", "factors"}
-
-
-@cache
-def patch_prior() -> GaussianMixture:
-    """The prior of 8×8 RGB patches that comes with the package; priors/patches8.md is its card.
-
-    Vectors of 192 numbers, ``patch.reshape(8, 8, 3)``, pixels in [−1, 1].  [zoran2011; data: arbelaez2011]
-    """
-    return mixture_from_bytes((files("rdp") / "sources" / "priors" / "patches8.npz").read_bytes())
 
 
 def read_mixture(path: str | Path) -> GaussianMixture:

@@ -187,11 +187,11 @@ def check_simulator_in_fresh_process(simulator: Simulator, cases: Sequence[Case]
     """
     sent = [(case.name, _encode(simulator, case.target, _key(i), i), i) for case in cases for i in range(4)]
     here = [_decode(simulator, symbols, _key(i)) for _, symbols, i in sent]
-    there = in_fresh_process(_decode_all, simulator, [(symbols.tolist(), i) for _, symbols, i in sent])
+    targets = [case.target for case in cases]
+    told = [(symbols.tolist(), i) for _, symbols, i in sent]
+    there, again = in_fresh_process(_code_all, simulator, told, targets)
     for (name, symbols, _), a, b in zip(sent, here, there, strict=True):
         require(same(a, b), f"{name}: {symbols} are decoded to {a} here and to {b} in a fresh process")
-    targets = [case.target for case in cases]
-    again = in_fresh_process(_encode_all, simulator, targets)
     for case, symbols in zip(cases, again, strict=True):
         now = _encode(simulator, case.target, _key(0)).tolist()
         require(now == symbols, f"{case.name}: encoded as {now} here and as {symbols} in a fresh process")
@@ -441,12 +441,12 @@ def _decode(simulator: Simulator, symbols: Symbols, shared: SharedRandomness) ->
     )
 
 
-def _decode_all(simulator: Simulator, sent: list[tuple[list[int], int]]) -> list[Array]:
-    return [_decode(simulator, np.array(symbols, dtype=np.int64), _key(i)) for symbols, i in sent]
-
-
-def _encode_all(simulator: Simulator, targets: list[Target]) -> list[list[int]]:
-    return [_encode(simulator, target, _key(0)).tolist() for target in targets]
+def _code_all(
+    simulator: Simulator, sent: list[tuple[list[int], int]], targets: list[Target]
+) -> tuple[list[Array], list[list[int]]]:
+    """Decode before a target is seen."""
+    samples = [_decode(simulator, np.array(symbols, dtype=np.int64), _key(i)) for symbols, i in sent]
+    return samples, [_encode(simulator, target, _key(0)).tolist() for target in targets]
 
 
 def _bits(rows: Symbols, models: IntegerModel | Sequence[IntegerModel]) -> Floats:

@@ -136,7 +136,7 @@ GAUSSIANS = {
 @pytest.mark.parametrize("kind", EXACT, ids=lambda kind: kind.__name__)
 def test_ideal_indices_of_gaussian_targets(kind, name):
     target = GAUSSIANS[name]
-    indices = sent(kind(StandardNormal(len(target.mean))), target, 250)
+    indices = sent(kind(StandardNormal(len(target.mean))), target, 200)
     assert indices.min() >= 0
     ideal = KnownSampler(lambda n, rng: np.log2(1.0 + kind.ideal_indices(target, n, rng=rng))[:, None])
     require_law(np.log2(1.0 + indices)[:, None], ideal)
@@ -262,7 +262,7 @@ def test_the_law_of_few_candidates(kind, one, weights, most):
     proposal = Categorical(weights)
     target = DiscreteTarget([1 - one, one], proposal.masses)
     mass = theory.minimal_random_mass(one, proposal.masses[1], most)
-    samples = decoded(kind(proposal, most), target, 1200)
+    samples = decoded(kind(proposal, most), target, 1000)
     require_law(samples, KnownPMF([1 - mass, mass]))
     with pytest.raises(LawBroken):
         require_law(samples, KnownPMF([1 - one, one]))

