@@ -5,6 +5,7 @@ DATA ?=
 SEED ?= 0
 BUDGET ?= quick
 OUT ?= out
+JOBS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,7 +22,7 @@ help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  variables: DATA=folder of photographs, SEED=$(SEED), BUDGET=quick|full|deep, OUT=$(OUT),"
-	@echo "             PYTHON=$(PYTHON), TORCH_INDEX=package index to take torch from"
+	@echo "             JOBS=$(JOBS) processes, PYTHON=$(PYTHON), TORCH_INDEX=package index to take torch from"
 
 env: $(INSTALLED)  ## build the environment in .venv (nothing to do if it is there)
 
@@ -39,7 +40,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 verify: env  ## check every claim, evaluate codecs on photographs, draw the figures, write one report
 	@mkdir -p $(OUT) && rm -f $(OUT)/verify.json $(OUT)/eval.jsonl $(OUT)/report.html
 	@status=0; trap "exit 130" INT; \
-	$(BIN)/python -m sims --negative-controls --budget $(BUDGET) --seed $(SEED) --json $(OUT)/verify.json || status=1; \
+	$(BIN)/python -m sims --negative-controls --jobs $(JOBS) --budget $(BUDGET) --seed $(SEED) --json $(OUT)/verify.json || status=1; \
 	$(BIN)/rdp eval $(foreach c,$(filter dithered%,$(EVAL)),--codec $c) --source gaussian:size=65536 \
 		--items 16 --seed $(SEED) --out $(OUT)/eval.jsonl || status=1; \
 	$(BIN)/rdp eval $(foreach c,$(filter circle%,$(EVAL)),--codec $c) --source circle:size=65536 \

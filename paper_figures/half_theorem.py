@@ -42,10 +42,10 @@ RELATIVE = (0.05, 0.12, 0.3, 0.8, 2.0)
 """nG/M of the measured points."""
 
 
-def data(n: int = 24, seed: int = 0) -> dict[str, Any]:
+def data(n: int = 64, seed: int = 0) -> dict[str, Any]:
     """Curves by quadrature, and points from ``n`` blocks (at least 4) for each law and noise."""
     laws = {law.name: law for law in claims.LAWS if law.name in LOOKS} | {"gaussian": _gaussian()}
-    relative = np.geomspace(0.02, 5.0, 40)
+    relative = np.geomspace(0.02, 5.0, 18)
     noise = np.geomspace(1e-3, 4.0, 60)
     fisher = {name: law.fisher or _fisher(law, own_seed(seed, NAME, 99)) for name, law in laws.items()}
     curves = {"gaussian": _curve(relative, diffc.ratio(relative, eigenvalues=[1.0]), 1.0)}
@@ -98,7 +98,7 @@ def _point(law: claims.Law, relative: float, fisher: float, n: int, seed: int) -
     draw = claims.distortions(
         law,
         noise,
-        block=128 if law.dimension > 1 else 8192,
+        block=64 if law.dimension > 1 else 2048,
         steps=24,
         sample=lambda denoiser, z, at, rng: z,  # not asked for here
     )

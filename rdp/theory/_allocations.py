@@ -20,6 +20,7 @@ from rdp.validate import Floats
 
 _LN2 = math.log(2.0)
 _PLENTY = 200.0  # −ln κ from which common randomness is as good as unlimited
+_SILENT = 1e-40  # nats that no distortion shows: it moves by their root
 _PERFECT = 1e-160  # a W2² below this part of the trace is none: distortion is affected by its root
 
 Mask = NDArray[np.bool_]
@@ -74,7 +75,7 @@ def _solutions(
     level = np.minimum(level, trace)  # from there on realism is no constraint
     level = np.where(level < _PERFECT * trace, 0.0, level)
     if given == "nats":
-        silent = target == 0.0
+        silent = target <= _SILENT
     else:
         silent = target >= trace * (1.0 + np.square(_silent_spread(trace, level)))
     silent |= trace == 0.0

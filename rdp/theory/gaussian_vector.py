@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rdp.theory._allocations import Solver, by_distortion, by_rate, least_perception
-from rdp.theory._rows import Problem
+from rdp.theory._rows import Problem, spectrum
 from rdp.theory.gaussian import AuxiliaryChannel, TestChannel
 from rdp.validate import Floats, non_negative, positive, refuse
 
@@ -198,7 +198,7 @@ def auxiliary_channel(
     ΣI(X_i; V_i) = R and ΣI(V_i; X̂_i) = R + Rc, divided as :func:`distortion` says; V_i has unit variance
     [saldi2015b]. At Rc = ∞ the decoder adds no noise, to a component that is sent at all.
     """
-    values = np.asarray(eigenvalues, dtype=np.float64)
+    values = spectrum(eigenvalues)
     parts = allocation(rate, eigenvalues=values, w2_squared=0.0, common_randomness=common_randomness)
     nats, both = parts.rates * _LN2, (parts.rates + parts.common_randomness) * _LN2
     some = np.broadcast_to(values > 0.0, nats.shape)

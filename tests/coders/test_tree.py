@@ -293,7 +293,7 @@ def test_the_law_of_the_sample_at_forty_bits():
 @every_search
 @pytest.mark.parametrize("bits", [0.2, 3.0, 20.0, 40.0])
 def test_the_law_of_the_sample_at_any_rate(simulator, bits):
-    samples, _ = standardised(simulator, bits, 4000, first=10**6)
+    samples, _ = standardised(simulator, bits, 2000, first=10**6)
     require_law(samples, NORMAL)
 
 

@@ -182,13 +182,13 @@ def test_laws(law):
 
 
 @pytest.mark.slow
-@laws(*(laws_of(name, n=4000, block=256) for name in SUITES))
+@laws(*(laws_of(name, n=1500, block=64) for name in SUITES))
 def test_laws_finely(law):
     law()
 
 
 @pytest.mark.slow
-@laws(*(laws_of(name, n=1000, block=64, information=40.0, bits=60.0) for name in ("A*", "greedy tree")))
+@laws(*(laws_of(name, n=400, block=25, information=40.0, bits=60.0) for name in ("A*", "greedy tree")))
 def test_laws_at_forty_bits(law):
     law()
 

@@ -2,7 +2,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rdp.journal import Journal, read
@@ -34,7 +34,8 @@ def test_records_come_back_in_order(path):
     assert len(path.read_bytes().splitlines()) == 2
 
 
-@settings(max_examples=30)
+# A slow machine is no fault of the journal.
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.text(), values))
 def test_any_record_comes_back(tmp_path_factory, record):
     path = tmp_path_factory.mktemp("journal") / "one.jsonl"

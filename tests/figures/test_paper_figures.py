@@ -20,9 +20,13 @@ from paper_figures import (
     cost_of_realism,
     diffc_gaussian,
     gaussian_rdp,
+    half_theorem,
+    index_laws,
     photographs,
     quantisation_over_bound,
     realism_against_distortion,
+    simulation_overhead,
+    simulation_runtime,
 )
 from paper_figures.__main__ import main, write
 from rdp.estimate import Estimate, agree, at_least
@@ -56,7 +60,11 @@ def numbers(folder):
         "quantisation_over_bound": quantisation_over_bound.data(4, SEED),
         "blurry_and_realistic": blurry_and_realistic.data(4, SEED),
         "diffc_gaussian": diffc_gaussian.data(2, SEED),
+        "half_theorem": half_theorem.data(4, SEED),
         "circle": circle.data(4, SEED),
+        "simulation_overhead": simulation_overhead.data(16, SEED),
+        "simulation_runtime": simulation_runtime.data(8, SEED),
+        "index_laws": index_laws.data(200, SEED),
         "photographs": photographs.data(2, SEED, folder=folder),
     }
     assert list(computed) == list(FIGURES)
