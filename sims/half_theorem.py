@@ -435,8 +435,8 @@ def flow_errors(name: str, noise: float) -> tuple[float, float]:
 
     root = math.sqrt(noise)
     reach = {"mixture": 8.0, "logistic": 40.0}[name] + 9.0 * root
-    x = np.linspace(-reach - 9.0 * root, reach + 9.0 * root, 6_001)
-    y = x[::4]
+    x = np.linspace(-reach - 9.0 * root, reach + 9.0 * root, 3_001)
+    y = x[::3]
     if name == "mixture":
         parts, weights = [stats.norm(-2.0, 0.5), stats.norm(1.0, 1.0)], [0.3, 0.7]
     else:

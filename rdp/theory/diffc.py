@@ -94,7 +94,8 @@ def noise(rate: ArrayLike, *, eigenvalues: ArrayLike) -> Floats:
     problem = Problem.of(eigenvalues, bits)
     out = []
     for _, rows, (target,) in problem.chunks():
-        out.append(rows.top * np.exp(-_white(rows, "nats", target * _LN2)))
+        with np.errstate(over="ignore"):
+            out.append(rows.top * np.exp(-_white(rows, "nats", target * _LN2)))
     return _assembled(out, problem)
 
 
@@ -329,7 +330,7 @@ def _missing(w: Floats, method: str) -> Floats:
 
 def _kept(w: Floats) -> Floats:
     """ρ² = w/(1 + w)."""
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         return np.asarray(1.0 / (1.0 + 1.0 / w))
 
 

@@ -211,7 +211,7 @@ class Homesick(Plain):
     """Its mask depends on the working folder."""
 
     def mask(self, shape, shared):
-        return np.full(shape, tag(os.getcwd()) % 251, np.uint8)
+        return np.resize(np.frombuffer(tag(os.getcwd()).to_bytes(4, "little"), np.uint8), shape)
 
 
 @dataclass(frozen=True)
