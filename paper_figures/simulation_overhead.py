@@ -138,7 +138,7 @@ def last_symbols(
     return last
 
 
-def data(n: int = 256, seed: int = 0) -> dict[str, Any]:
+def data(n: int = 192, seed: int = 0) -> dict[str, Any]:
     """Curves and points over KL; ``n`` runs of a coder behind each coded point."""
     panels = [_panel(dimension, n, own_seed(seed, NAME, dimension)) for dimension in CODED]
     return {"n": n, "ideal": 64 * n, "spare": SPARE, "most": MOST, "panels": panels}

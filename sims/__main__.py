@@ -23,14 +23,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -41,6 +37,7 @@ from rich.table import Table
 from rdp.evaluate import provenance
 from sims import CLAIMS, TOPICS, uncovered
 from sims.claim import LOOKS, Budget, Claim, Outcome, caught, run
+from sims.processes import Work, in_processes
 
 WIDTH = 140
 """Columns of what is not printed to a terminal."""
@@ -106,16 +103,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return report(results, console, verbose=arguments.verbose)
 
 
-Work = Sequence[tuple[Claim, str | None]]
-
-
 def _run(work: Work, *, seed: int, budget: Budget, jobs: int) -> list[list[Outcome]]:
     """Put claims and broken variants to the test."""
     results: list[list[Outcome]] = [[]] * len(work)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("claims", total=len(work))
-        one_by_one = _in_turn if jobs == 1 else partial(_in_processes, jobs=jobs)
+        one_by_one = _in_turn if jobs == 1 else partial(in_processes, jobs=jobs)
         for i, outcomes in one_by_one(work, seed=seed, budget=budget):
             results[i] = outcomes
             claim, variant = work[i]
@@ -127,37 +121,6 @@ def _run(work: Work, *, seed: int, budget: Budget, jobs: int) -> list[list[Outco
 def _in_turn(work: Work, *, seed: int, budget: Budget) -> Iterator[tuple[int, list[Outcome]]]:
     for i, (claim, variant) in enumerate(work):
         yield i, run(claim, seed=seed, budget=budget, variant=variant)
-
-
-def _in_processes(work: Work, *, seed: int, budget: Budget, jobs: int) -> Iterator[tuple[int, list[Outcome]]]:
-    """As they are done. Claims are functions, which do not travel: the processes look them up by name."""
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin)
-    try:
-        futures = {
-            pool.submit(_by_name, claim.name, variant, seed, budget): i
-            for i, (claim, variant) in enumerate(work)
-        }
-        for future in as_completed(futures):
-            i = futures[future]
-            claim, variant = work[i]
-            yield i, [Outcome(claim, variant, *rest) for rest in future.result()]
-    finally:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()  # what is done is handed over; what is not, nobody waits for
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _begin() -> None:
-    from threadpoolctl import threadpool_limits
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its children
-    threadpool_limits(1)
-
-
-def _by_name(name: str, variant: str | None, seed: int, budget: Budget) -> list[tuple[Any, ...]]:
-    (claim,) = (claim for claim in CLAIMS if claim.name == name)
-    outcomes = run(claim, seed=seed, budget=budget, variant=variant)
-    return [(o.comparison, o.verdict, o.level, o.seconds) for o in outcomes]
 
 
 def _is_meant(part: str, claim: Claim) -> bool:

@@ -21,6 +21,7 @@ from rdp.validate import Floats
 _LN2 = math.log(2.0)
 _PLENTY = 200.0  # −ln κ from which common randomness is as good as unlimited
 _SILENT = 1e-40  # nats that no distortion shows: it moves by their root
+_UNSHARED = 1e-20  # nats of common randomness that no distortion shows
 _PERFECT = 1e-160  # a W2² below this part of the trace is none: distortion is affected by its root
 
 Mask = NDArray[np.bool_]
@@ -81,7 +82,7 @@ def _solutions(
     silent |= trace == 0.0
     none = ~silent & (level >= trace)
     perfect = ~silent & (level == 0.0)
-    unshared = perfect & (shared == 0.0)
+    unshared = perfect & (shared <= _UNSHARED)
     plenty = perfect & (2.0 * shared >= _PLENTY * rows.count)
     some = perfect & ~unshared & ~plenty
     rest = ~silent & ~none & ~perfect

@@ -66,7 +66,7 @@ def limited(rows: Rows, given: str, target: Floats, shared: Floats) -> Realistic
 
         low = 2.0 * shared / rows.count
         high = np.maximum(_highest_xi(rows, given, target, shared), low)
-        return pair_root(at, lambda xi: _bracket(rows, given, target, xi), low, high, start=start)
+        return pair_root(at, lambda xi: _bracket(rows, given, target, xi), low, high, start=start, unit=0.0)
 
     start = None if rows.coarse is None else solve(rows.coarse, None)
     return _limited_at(rows, *solve(rows, start))

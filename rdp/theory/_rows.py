@@ -165,9 +165,16 @@ def _polish(x: Floats, excess: Callable[[Floats], tuple[Floats, Floats]]) -> Flo
 
 
 def increasing_root(
-    f: Callable[[Floats], tuple[Floats, Floats]], low: Floats, high: Floats, *, start: Floats | None = None
+    f: Callable[[Floats], tuple[Floats, Floats]],
+    low: Floats,
+    high: Floats,
+    *,
+    start: Floats | None = None,
+    unit: float = 1.0,
 ) -> Floats:
     """Where an increasing f is zero, elementwise; ``f(x)`` gives values and slopes.
+
+    The ends may be off by roundings of themselves and of ``unit``.
 
     Newton's method, or bisection where a step would leave the bracket or does not halve the one before
     [press2007, rtsafe]. f is the logarithm of a ratio to the target, so that ``TOLERANCE`` is a relative one; the
@@ -175,7 +182,7 @@ def increasing_root(
     alone would do.
     """
     slack = 1e-9
-    low, high = low - slack * (1.0 + np.abs(low)), high + slack * (1.0 + np.abs(high))
+    low, high = low - slack * (unit + np.abs(low)), high + slack * (unit + np.abs(high))
     x = (low + high) / 2 if start is None else np.clip(start, low, high)
     before = last = high - low
     done = np.zeros(x.shape, dtype=bool)
@@ -214,10 +221,12 @@ def pair_root(
     high: Floats,
     *,
     start: tuple[Floats, Floats] | None = None,
+    unit: float = 1.0,
 ) -> tuple[Floats, Floats]:
     """Where both equations are zero: the first increases in x, the second in y along the first's zeros.
 
-    ``bracket(y)`` holds the x that solves the first at y; [low, high] holds y. From a ``start`` Newton's method in
+    ``bracket(y)`` holds the x that solves the first at y; [low, high] holds y, up to
+    roundings of ``unit``. From a ``start`` Newton's method in
     two dimensions is tried, and believed where it arrives; the rest is left to nested brackets.
     """
     if start is not None:
@@ -248,7 +257,7 @@ def pair_root(
         (fx, fy), (gx, gy) = here.first, here.second
         return here.values[1], gy - gx * fy / fx
 
-    y = increasing_root(outer, low, high)
+    y = increasing_root(outer, low, high, unit=unit)
     guess[0] = None
     return inner(y), y
 

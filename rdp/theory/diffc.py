@@ -163,7 +163,10 @@ def component_noises(rate: ArrayLike, *, eigenvalues: ArrayLike, method: str) ->
 def ratio(noise: ArrayLike, *, eigenvalues: ArrayLike) -> Floats:
     r"""D_F/D_A at this noise level: Σλ_i(1 − ρ_i)/Σλ_i(1 − ρ_i²), in (½, 1] (sheet: diffc-ratio)  [theis2022].
 
-    One component: 1/(1 + ρ). It increases with the noise, from ½ (sheet: half-theorem) to 1 at n = ∞.
+    From ½ at n → 0 (sheet: half-theorem) to 1 at n = ∞. One component: 1/(1 + ρ), which increases with the noise.
+    For several it is the mean of these with weights λ_in/(λ_i + n), and as the weights change with n it need *not*
+    increase, against the sheet: λ = (100, 0.01) has 0.5335 at n = 0.02, where both count, and 0.5053 at n = 1,
+    where the small one is lost.
     """
     level = positive("noise", noise, infinite=True)
     problem = Problem.of(eigenvalues, level)

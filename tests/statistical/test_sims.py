@@ -243,3 +243,22 @@ def test_command_refuses_unknown_names_and_seeds(capsys):
         with pytest.raises(SystemExit) as stop:
             command.main(arguments)
         assert stop.value.code == 2
+
+
+def test_processes_change_nothing(tmp_path):
+    found = []
+    for jobs in ("1", "2"):
+        out = tmp_path / jobs
+        command = [
+            sys.executable,
+            "-m",
+            "sims",
+            "--negative-controls",
+            "--jobs",
+            jobs,
+            "--only",
+            "circle-private",
+        ]
+        subprocess.run([*command, "--json", str(out)], cwd=ROOT, check=True, capture_output=True, timeout=120)
+        found.append([record | {"seconds": 0} for record in json.loads(out.read_text())])
+    assert found[0] == found[1]

