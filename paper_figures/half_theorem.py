@@ -42,7 +42,7 @@ RELATIVE = (0.05, 0.12, 0.3, 0.8, 2.0)
 """nG/M of the measured points."""
 
 
-def data(n: int = 64, seed: int = 0) -> dict[str, Any]:
+def data(n: int = 24, seed: int = 0) -> dict[str, Any]:
     """Curves by quadrature, and points from ``n`` blocks (at least 4) for each law and noise."""
     laws = {law.name: law for law in claims.LAWS if law.name in LOOKS} | {"gaussian": _gaussian()}
     relative = np.geomspace(0.02, 5.0, 18)
