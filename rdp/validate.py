@@ -39,6 +39,11 @@ def _floats(name: str, value: ArrayLike) -> Floats:
     return array
 
 
+def _lies(array: Floats, above: np.bool_, infinite: bool) -> bool:
+    """Whether all is above, and finite unless ``infinite``: NaN makes extremes NaN, which no comparison passes."""
+    return bool(above and (infinite or array.max(initial=0.0) < np.inf))
+
+
 def _worst(array: Floats, ok: NDArray[np.bool_]) -> Any:
     return float(array[~ok].flat[0])
 
@@ -55,8 +60,8 @@ def real(name: str, value: ArrayLike) -> Floats:
 def positive(name: str, value: ArrayLike, *, infinite: bool = False) -> Floats:
     """``value`` as a float64 array, > 0; finite unless ``infinite``."""
     array = _floats(name, value)
-    ok = (array > 0) & (infinite | np.isfinite(array))
-    if not ok.all():
+    if not _lies(array, array.min(initial=np.inf) > 0, infinite):
+        ok = (array > 0) & (infinite | np.isfinite(array))
         raise refuse(name, _worst(array, ok), "must be positive" + ("" if infinite else " and finite"))
     return array
 
@@ -64,8 +69,8 @@ def positive(name: str, value: ArrayLike, *, infinite: bool = False) -> Floats:
 def non_negative(name: str, value: ArrayLike, *, infinite: bool = False) -> Floats:
     """``value`` as a float64 array, ≥ 0; finite unless ``infinite``."""
     array = _floats(name, value)
-    ok = (array >= 0) & (infinite | np.isfinite(array))
-    if not ok.all():
+    if not _lies(array, array.min(initial=np.inf) >= 0, infinite):
+        ok = (array >= 0) & (infinite | np.isfinite(array))
         raise refuse(name, _worst(array, ok), "must be non-negative" + ("" if infinite else " and finite"))
     return array
 

@@ -17,6 +17,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rdp.theory._blocks import in_blocks
 from rdp.theory.roots import bracketed_root
 from rdp.validate import Floats, non_negative, refuse
 
@@ -33,6 +34,7 @@ class TestChannel:
     false_zero: Floats
 
 
+@in_blocks
 def rate(distortion: ArrayLike, *, probability: ArrayLike, tv: ArrayLike = np.inf) -> Floats:
     r"""Bits that one biased bit needs at this probability of error and this realism.
 
@@ -48,15 +50,16 @@ def rate(distortion: ArrayLike, *, probability: ArrayLike, tv: ArrayLike = np.in
     """
     error = non_negative("distortion", distortion)
     p, level = _parameters(probability, tv)
-    error, p, level = np.broadcast_arrays(error, p, level)
     active, beyond = _region(error, p, level)
     nats = _entropy_fall(np.minimum(error, p), p)
     if active.any():
-        nats = np.asarray(nats)
+        error, p, level, nats = np.broadcast_arrays(error, p, level, nats)
+        nats = nats.copy()
         nats[active] = _information(error[active], p[active], level[active])
     return +np.where(beyond, 0.0, nats / _LN2)
 
 
+@in_blocks
 def distortion(rate: ArrayLike, *, probability: ArrayLike, tv: ArrayLike = np.inf) -> Floats:
     r"""Least probability of error at this rate and this realism: inverse of :func:`rate`, where more is said.
 
@@ -82,6 +85,7 @@ def distortion(rate: ArrayLike, *, probability: ArrayLike, tv: ArrayLike = np.in
     return error[()]
 
 
+@in_blocks
 def perception(rate: ArrayLike, distortion: ArrayLike, *, probability: ArrayLike) -> Floats:
     r"""Least total variation at this rate and this probability of error: the inverse of R(D, P) in P.
 
@@ -214,14 +218,15 @@ _PSI = np.array([(-1.0) ** k / ((k + 1) * (k + 2)) for k in range(18)])  # ψ(e)
 
 def _psi(e: Floats, ratio: Floats) -> Floats:
     """ψ(e) = (1 + e) ln(1 + e) − e ≥ 0, from e where it is small and from ``ratio`` = 1 + e elsewhere."""
-    from scipy.special import xlogy
-
-    near = np.abs(e) < 0.125
-    small = np.where(near, e, 0.0)
-    series = np.full(small.shape, _PSI[-1])
-    for coefficient in _PSI[-2::-1]:
-        series = series * small + coefficient
-    return np.asarray(np.where(near, small**2 * series, xlogy(ratio, ratio) - (ratio - 1.0)))
+    psi = np.asarray(ratio * np.log(np.where(ratio > 0.0, ratio, 1.0)) - (ratio - 1.0))
+    near = np.broadcast_to(np.abs(e) < 0.125, psi.shape)
+    if near.any():
+        small = np.broadcast_to(e, psi.shape)[near]
+        series = np.full(small.shape, _PSI[-1])
+        for coefficient in _PSI[-2::-1]:
+            series = series * small + coefficient
+        psi[near] = small**2 * series
+    return psi
 
 
 def _solve_classical(nats: Floats, p: Floats, level: Floats) -> Floats:

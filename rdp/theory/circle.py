@@ -19,6 +19,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rdp.theory._blocks import in_blocks
 from rdp.validate import Floats, non_negative, one_of, positive, refuse
 
 _LN2 = math.log(2.0)
@@ -50,6 +51,7 @@ def scheme_distortion(levels: ArrayLike, *, scheme: str) -> Floats:
     return 2.0 * centroid if scheme == "private" else +centroid
 
 
+@in_blocks
 def rate(distortion: ArrayLike, *, w2_squared: ArrayLike = np.inf) -> Floats:
     r"""Bits that an angle needs at this mean squared chord, with blocks and unlimited common randomness.
 
@@ -73,6 +75,7 @@ def rate(distortion: ArrayLike, *, w2_squared: ArrayLike = np.inf) -> Floats:
     return +np.where(some, nats / _LN2 + beyond, 0.0)
 
 
+@in_blocks
 def distortion(rate: ArrayLike, *, w2_squared: ArrayLike = np.inf) -> Floats:
     r"""Least mean squared chord of an angle at this rate: inverse of :func:`rate`, where more is said.
 

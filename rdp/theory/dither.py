@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rdp.theory import _cells as cells
+from rdp.theory._blocks import in_blocks
 from rdp.theory._cells import LN2, LOG2_2PIE, SHARP
 from rdp.validate import Floats, non_negative, one_of, positive, real, refuse
 
@@ -42,6 +43,7 @@ _KEPT_SLOPE = (
 )
 
 
+@in_blocks
 def rate(*, variance: ArrayLike, step: ArrayLike = 1.0) -> Floats:
     r"""Entropy of the index given the dither: H(K|U) = I(Y; Z) = h(Y/Δ + U') bits  [zamir1992].
 
@@ -52,12 +54,14 @@ def rate(*, variance: ArrayLike, step: ArrayLike = 1.0) -> Floats:
     return _rate(_std_in_steps(variance, step))
 
 
+@in_blocks
 def distortion(step: ArrayLike) -> Floats:
     r"""Mean squared error of Z against Y: Δ²/12, whatever the law of Y  [schuchman1964]."""
     step = positive("step", step)
     return np.square(step) / 12.0
 
 
+@in_blocks
 def output_density(z: ArrayLike, *, variance: ArrayLike, step: ArrayLike = 1.0) -> Floats:
     r"""Density of the output: f_Z(z) = (Φ((z + Δ/2)/σ) − Φ((z − Δ/2)/σ)) / Δ.
 
@@ -69,6 +73,7 @@ def output_density(z: ArrayLike, *, variance: ArrayLike, step: ArrayLike = 1.0) 
     return density
 
 
+@in_blocks
 def index_entropy(*, variance: ArrayLike, step: ArrayLike = 1.0) -> Floats:
     r"""Entropy H(K) of the index *without* the dither: not what the scheme costs, but often mistaken for it.
 
@@ -114,6 +119,7 @@ def redundancy_bound(*, second_moment: ArrayLike = 1.0 / 12.0) -> Floats:
     return np.asarray(0.5 * np.log2(4.0 * math.pi * math.e * _second_moment(second_moment)))[()]
 
 
+@in_blocks
 def redundancy(*, variance: ArrayLike, step: ArrayLike = 1.0) -> Floats:
     r"""Excess of the Gaussian's rate over R(D) at D = Δ²/12: between 0 and 0.7508 bits.
 
@@ -124,12 +130,14 @@ def redundancy(*, variance: ArrayLike, step: ArrayLike = 1.0) -> Floats:
     return rate(variance=variance, step=step) - np.maximum(0.0, 0.5 * math.log2(12.0) + np.log2(std))
 
 
+@in_blocks
 def wiener_gain(*, variance: ArrayLike, step: ArrayLike = 1.0) -> Floats:
     r"""The gain σ²/(σ² + Δ²/12) that makes Z the best linear estimate of Y  [zamir1996]."""
     ratio = np.square(1.0 / _std_in_steps(variance, step)) / 12.0
     return np.asarray(1.0 / (1.0 + ratio))[()]
 
 
+@in_blocks
 def wiener_distortion(*, variance: ArrayLike, step: ArrayLike = 1.0) -> Floats:
     r"""Mean squared error of gain · Z: σ²N/(σ² + N), N = Δ²/12; below σ² at every step  [zamir1996].
 
@@ -139,6 +147,7 @@ def wiener_distortion(*, variance: ArrayLike, step: ArrayLike = 1.0) -> Floats:
     return wiener_gain(variance=variance, step=step) * distortion(step)
 
 
+@in_blocks
 def wiener_step(distortion: ArrayLike, *, variance: ArrayLike = 1.0) -> Floats:
     r"""The step at which :func:`wiener_distortion` is ``distortion``: Δ² = 12 σ²D/(σ² − D). Inverse.
 
@@ -151,6 +160,7 @@ def wiener_step(distortion: ArrayLike, *, variance: ArrayLike = 1.0) -> Floats:
     return np.asarray(np.sqrt(12.0 * error / ((variance - error) / variance)))[()]
 
 
+@in_blocks
 def wiener_redundancy(*, variance: ArrayLike, step: ArrayLike = 1.0) -> Floats:
     r"""Excess of the rate over R(D) at D = :func:`wiener_distortion`: at most ½ log2(2πe/12) at *all* rates.
 
@@ -171,6 +181,7 @@ def wiener_redundancy(*, variance: ArrayLike, step: ArrayLike = 1.0) -> Floats:
 # What a decoder can make of Z
 
 
+@in_blocks
 def mmse(*, variance: ArrayLike, step: ArrayLike = 1.0) -> Floats:
     r"""Squared error of the posterior mean E[Y|Z], the least that any decoder has at this rate.
 
@@ -181,6 +192,7 @@ def mmse(*, variance: ArrayLike, step: ArrayLike = 1.0) -> Floats:
     return variance * _mmse(_std_in_steps(variance, step))
 
 
+@in_blocks
 def posterior_sampling_distortion(*, variance: ArrayLike, step: ArrayLike = 1.0) -> Floats:
     r"""Squared error of a sample of Y given Z, which has the law of Y: exactly twice :func:`mmse`  [blau2018].
 
@@ -189,6 +201,7 @@ def posterior_sampling_distortion(*, variance: ArrayLike, step: ArrayLike = 1.0)
     return 2.0 * mmse(variance=variance, step=step)
 
 
+@in_blocks
 def quantile_map_distortion(*, variance: ArrayLike, step: ArrayLike = 1.0) -> Floats:
     r"""Squared error of T(Z), T = F_Y⁻¹ ∘ F_Z, the increasing map that gives Z the law of Y.
 

@@ -36,6 +36,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rdp.theory._blocks import in_blocks
 from rdp.validate import Floats, integer, non_negative, positive, real, refuse
 
 _LN2 = math.log(2.0)
@@ -52,6 +53,7 @@ class Bounds:
 # Scalar Gaussians
 
 
+@in_blocks
 def gaussian_kl(
     mean: ArrayLike, variance: ArrayLike, other_mean: ArrayLike, other_variance: ArrayLike
 ) -> Floats:
@@ -69,6 +71,7 @@ def gaussian_kl(
     return _by_blocks(bits, *_pair(mean, variance, other_mean, other_variance))
 
 
+@in_blocks
 def gaussian_w2_squared(
     mean: ArrayLike, variance: ArrayLike, other_mean: ArrayLike, other_variance: ArrayLike
 ) -> Floats:
@@ -89,6 +92,7 @@ def gaussian_w2_squared(
         return np.asarray(np.square(a - b) + np.square(spread))[()]
 
 
+@in_blocks
 def gaussian_tv(
     mean: ArrayLike, variance: ArrayLike, other_mean: ArrayLike, other_variance: ArrayLike
 ) -> Floats:
@@ -104,6 +108,7 @@ def gaussian_tv(
     return _by_blocks(_gaussian_tv, *_pair(mean, variance, other_mean, other_variance))
 
 
+@in_blocks
 def gaussian_hellinger_squared(
     mean: ArrayLike, variance: ArrayLike, other_mean: ArrayLike, other_variance: ArrayLike
 ) -> Floats:
@@ -121,6 +126,7 @@ def gaussian_hellinger_squared(
     return np.asarray(-np.expm1(-exponent))[()]
 
 
+@in_blocks
 def gaussian_js(
     mean: ArrayLike, variance: ArrayLike, other_mean: ArrayLike, other_variance: ArrayLike
 ) -> Floats:
@@ -141,6 +147,7 @@ def gaussian_js(
     return np.minimum(bits, 1.0).reshape(shape)[()]
 
 
+@in_blocks
 def gaussian_observer_accuracy(
     mean: ArrayLike,
     variance: ArrayLike,
@@ -160,6 +167,7 @@ def gaussian_observer_accuracy(
     ]
 
 
+@in_blocks
 def gaussian_observer_error(
     mean: ArrayLike,
     variance: ArrayLike,
@@ -319,6 +327,7 @@ def discrete_observer_accuracy(p: ArrayLike, q: ArrayLike, *, prior: ArrayLike =
 # What one divergence says of another  (sheet: divergence-inequalities)
 
 
+@in_blocks
 def pinsker(kl_bits: ArrayLike) -> Floats:
     r"""TV ≤ √(KL/2), KL in nats: √(ln2 · KL/2) of ``kl_bits``. [tsybakov2009, Lemma 2.5]
 
@@ -329,6 +338,7 @@ def pinsker(kl_bits: ArrayLike) -> Floats:
     ]
 
 
+@in_blocks
 def bretagnolle_huber(kl_bits: ArrayLike) -> Floats:
     r"""TV ≤ √(1 − e^{−KL}), KL in nats: √(1 − 2^{−KL}) of ``kl_bits``. [tsybakov2009, Lemma 2.6]
 
@@ -337,6 +347,7 @@ def bretagnolle_huber(kl_bits: ArrayLike) -> Floats:
     return np.asarray(np.sqrt(-np.expm1(-_LN2 * non_negative("kl_bits", kl_bits, infinite=True))))[()]
 
 
+@in_blocks
 def tv_upper_from_kl(kl_bits: ArrayLike) -> Floats:
     r"""The lower of :func:`pinsker` and :func:`bretagnolle_huber`, which cross at 2.299 bits."""
     return np.minimum(pinsker(kl_bits), bretagnolle_huber(kl_bits))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rdp.theory._blocks import in_blocks
 from rdp.validate import Floats, non_negative, positive, real, refuse
 
 _ROOT_2_OVER_PI = math.sqrt(2.0 / math.pi)  # E|X| of N(0, 1)
@@ -28,6 +29,7 @@ class Observation:
     w2_of_mean: Floats
 
 
+@in_blocks
 def distortion(w2: ArrayLike, *, mmse: ArrayLike, w2_of_mean: ArrayLike) -> Floats:
     r"""Least squared error of a reconstruction from Z whose law is within ``w2`` of the source's.
 
@@ -41,6 +43,7 @@ def distortion(w2: ArrayLike, *, mmse: ArrayLike, w2_of_mean: ArrayLike) -> Floa
     return np.asarray(error + np.maximum(most - level, 0.0) ** 2)[()]
 
 
+@in_blocks
 def perception(distortion: ArrayLike, *, mmse: ArrayLike, w2_of_mean: ArrayLike) -> Floats:
     r"""Least W2 distance from the source at this squared error: (P* − √(D − mmse))₊, the inverse.
 
@@ -53,6 +56,7 @@ def perception(distortion: ArrayLike, *, mmse: ArrayLike, w2_of_mean: ArrayLike)
     return +np.maximum(most - np.sqrt(np.maximum(error - least, 0.0)), 0.0)
 
 
+@in_blocks
 def interpolation_weight(w2: ArrayLike, *, w2_of_mean: ArrayLike) -> Floats:
     r"""κ = min(1, P/P*) of the optimal reconstruction X̂ = κ E[X|Z] + (1 − κ) X̂₀.
 

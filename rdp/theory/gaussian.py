@@ -40,6 +40,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rdp.theory._blocks import in_blocks
 from rdp.theory.gaussian_levels import least_spread, level_of_missing
 from rdp.theory.gaussian_limited import AuxiliaryChannel as AuxiliaryChannel
 from rdp.theory.gaussian_limited import auxiliary_channel as auxiliary_channel
@@ -66,6 +67,7 @@ class TestChannel:
     noise: Floats
 
 
+@in_blocks
 def rate(
     distortion: ArrayLike,
     *,
@@ -111,6 +113,7 @@ def rate(
     return bits
 
 
+@in_blocks
 def distortion(
     rate: ArrayLike,
     *,
@@ -157,6 +160,7 @@ def distortion(
     return +error
 
 
+@in_blocks
 def perception(
     rate: ArrayLike,
     distortion: ArrayLike,
@@ -211,6 +215,7 @@ def perception(
     return +level_of_missing(np.maximum(gap - spare, 0.0), level.variance, measure)
 
 
+@in_blocks
 def perfect_realism_cost(rate: ArrayLike, *, common_randomness: ArrayLike = np.inf) -> Floats:
     r"""By what factor perfect realism raises the distortion at the same rate: D(R, 0; Rc) / D(R).
 
@@ -250,6 +255,7 @@ def test_channel(  # the field's word again: no test
     return TestChannel(gain=np.broadcast_to(correlation * spread, noise.shape)[()], noise=noise)
 
 
+@in_blocks
 def output_variance(
     rate: ArrayLike,
     *,
@@ -273,6 +279,7 @@ def output_variance(
     return np.asarray(variance * np.maximum(least**2, kept * kept_both))[()]
 
 
+@in_blocks
 def mmse(noise: ArrayLike, *, variance: ArrayLike = 1.0) -> Floats:
     r"""Squared error of the posterior mean of X given Y = X + N(0, noise): σ²n / (σ² + n).
 
@@ -286,6 +293,7 @@ def mmse(noise: ArrayLike, *, variance: ArrayLike = 1.0) -> Floats:
     return error
 
 
+@in_blocks
 def posterior_sampling_distortion(noise: ArrayLike, *, variance: ArrayLike = 1.0) -> Floats:
     r"""Squared error of a posterior *sample* of X given Y = X + N(0, noise).
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rdp.theory._blocks import in_blocks
 from rdp.theory.roots import bracketed_root
 from rdp.validate import Floats, non_negative, positive, real, refuse
 
@@ -43,6 +44,7 @@ class AuxiliaryChannel:
     decoder_noise: Floats
 
 
+@in_blocks
 def output_constrained_distortion(
     rate: ArrayLike,
     *,
@@ -68,6 +70,7 @@ def output_constrained_distortion(
     return np.asarray(floor + 2.0 * product * short)[()]
 
 
+@in_blocks
 def output_constrained_rate(
     distortion: ArrayLike,
     *,
@@ -128,6 +131,7 @@ def auxiliary_channel(
     )
 
 
+@in_blocks
 def block_weight(
     rate: ArrayLike,
     *,

@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rdp.theory._blocks import in_blocks
 from rdp.theory.gaussian_limited import bits_left
 from rdp.validate import Floats, non_negative, positive
 
@@ -27,6 +28,7 @@ class BackwardChannel:
     noise: Floats
 
 
+@in_blocks
 def rate(distortion: ArrayLike, *, scale: ArrayLike = 1.0) -> Floats:
     r"""Bits that one Laplace symbol needs at this mean absolute error.
 
@@ -39,6 +41,7 @@ def rate(distortion: ArrayLike, *, scale: ArrayLike = 1.0) -> Floats:
     return 2.0 * bits_left(error / b, (b - error) / b)  # log2 where Gaussians have ½ log2
 
 
+@in_blocks
 def distortion(rate: ArrayLike, *, scale: ArrayLike = 1.0) -> Floats:
     r"""Least mean absolute error of one Laplace symbol at this rate: D(R) = b 2^{−R}. (sheet: laplace-l1-rd)"""
     return np.multiply(positive("scale", scale), np.exp2(-non_negative("rate", rate)))

@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike
 
 from rdp import lattices
 from rdp.theory import _cells as cells
+from rdp.theory._blocks import in_blocks
 from rdp.theory._cells import LN2, LOG2_2PIE
 from rdp.theory.roots import bracketed_root
 from rdp.validate import Floats, integer, non_negative, positive, real, refuse
@@ -78,6 +79,7 @@ def high_resolution_distortion(
 # Entropy-coded uniform quantisation of a Gaussian
 
 
+@in_blocks
 def midtread_entropy(step: ArrayLike, *, variance: ArrayLike = 1.0) -> Floats:
     r"""Entropy of K = ⌊X/Δ + ½⌋ for a Gaussian X, in bits: −Σ p_k log2 p_k over cells (k ± ½)Δ.
 
@@ -87,6 +89,7 @@ def midtread_entropy(step: ArrayLike, *, variance: ArrayLike = 1.0) -> Floats:
     return _entropy(_std_in_steps(variance, step))
 
 
+@in_blocks
 def midtread_distortion(step: ArrayLike, *, variance: ArrayLike = 1.0) -> Floats:
     r"""Squared error of the same quantiser with centroids: σ² − σ² Σ (φ(a_k) − φ(b_k))²/p_k.
 
@@ -95,6 +98,7 @@ def midtread_distortion(step: ArrayLike, *, variance: ArrayLike = 1.0) -> Floats
     return positive("variance", variance) * _distortion(_std_in_steps(variance, step))
 
 
+@in_blocks
 def ecsq_step(distortion: ArrayLike, *, variance: ArrayLike = 1.0) -> Floats:
     r"""The step at which :func:`midtread_distortion` is ``distortion``; ∞ from σ² on."""
     error, variance = np.broadcast_arrays(positive("distortion", distortion), positive("variance", variance))
@@ -102,6 +106,7 @@ def ecsq_step(distortion: ArrayLike, *, variance: ArrayLike = 1.0) -> Floats:
         return np.asarray(np.sqrt(variance) / _std_at_distortion(error, variance))[()]
 
 
+@in_blocks
 def ecsq_rate(distortion: ArrayLike, *, variance: ArrayLike = 1.0) -> Floats:
     r"""Entropy of the mid-tread quantiser with centroids that has this squared error; 0 from σ² on.
 
@@ -114,6 +119,7 @@ def ecsq_rate(distortion: ArrayLike, *, variance: ArrayLike = 1.0) -> Floats:
     return +np.where(std > 0.0, bits, 0.0)
 
 
+@in_blocks
 def ecsq_distortion(rate: ArrayLike, *, variance: ArrayLike = 1.0) -> Floats:
     r"""Squared error of the mid-tread quantiser with centroids whose entropy is ``rate`` bits; σ² at rate 0.
 
