@@ -367,14 +367,11 @@ def _train_gmm(arguments: argparse.Namespace) -> int:
     from rdp.diffusion.exact import Mixture
     from rdp.diffusion.train_command import files_in
     from rdp.diffusion.training import reduced
-    from rdp.sources import GaussianMixture, mixture_command
+    from rdp.sources import mixture_command
     from rdp.sources.photographs import SUFFIXES
 
-    def denoise(mixture: GaussianMixture) -> Mixture:
-        return Mixture(mixture.weights, mixture.means, *mixture.eigen())
-
     return mixture_command.run(
-        arguments, find=lambda folder: files_in(folder, SUFFIXES), reduce=reduced, denoise=denoise
+        arguments, find=lambda folder: files_in(folder, SUFFIXES), reduce=reduced, denoise=Mixture.of
     )
 
 

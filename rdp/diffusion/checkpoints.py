@@ -132,8 +132,7 @@ def write_card(path: Path, about: Mapping[str, Any]) -> None:
         f"* Size: {about['parameters']:,} parameters, {about['bytes']:,} bytes in half precision.",
         f"* Licence of the weights: {about['licence']}.",
         f"* Loss at the end of training: {about['loss']:.4f}, squared error over that of the Gaussian model "
-        "the network starts from (running mean over 100 batches; its model of photographs is a rough one, "
-        "so this may exceed 1).",
+        "the network starts from (running mean over 100 batches).",
     ]
     for name, table in about["psnr_db"].items():
         lines += [

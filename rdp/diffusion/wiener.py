@@ -14,8 +14,11 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-CORNER = 1 / 150
-"""Cycles per pixel below which the parametric spectrum of images flattens."""
+KNOTS = tuple(2.0 ** (k / 2 - 12) for k in range(24))
+"""Cycles per pixel at which a spectrum of images is known: half octaves from 1/4096 to 0.71, the highest."""
+
+BENDING = 0.01
+"""Weight of the spectrum's second differences beside the error of one band, in the fit."""
 
 BAND_EDGES = (1e-6, *(2.0 ** (k / 2 - 8) for k in range(16)))
 """Upper frequencies of the bands of images, in cycles per pixel: the constant, then half octaves from 1/256."""
@@ -24,8 +27,9 @@ BAND_EDGES = (1e-6, *(2.0 ** (k / 2 - 8) for k in range(16)))
 class PowerSpectrum(nn.Module):
     """Images whose orthonormal DCT × colour coefficients are independent Gaussians, of any height and width.
 
-    ln variance is a quadratic function of ln(f² + CORNER²), one for each of the C orthonormal colours;
-    f² = (k/2H)² + (l/2W)² is in cycles per pixel, so the same numbers serve every size.
+    ln variance is piecewise linear in ln f between ``KNOTS``, for each of the C orthonormal colours, and
+    f² = (k/2H)² + (l/2W)² is in cycles per pixel, so the same numbers serve every size. The constant
+    coefficient holds what lies below the first frequency, 1/(2√(HW)); it counts as a quarter of that frequency.
     """
 
     mean: Tensor
@@ -34,23 +38,32 @@ class PowerSpectrum(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(channels))
-        self.register_buffer("curve", torch.tensor([[0.0, 0.0, -1.5]]).repeat(channels, 1))
+        self.register_buffer("curve", torch.full((channels, len(KNOTS)), -1.5))
 
     @torch.no_grad()
     def fit(self, images: Tensor) -> Self:
-        """Least squares of ln mean square over all frequencies but the constant one; images (n, C, H, W)."""
+        """Least squares of ln mean square, half octaves weighing the same; images (n, C, H, W).
+
+        Knots that images of this size say nothing about follow from their neighbours in a straight line.
+        """
         self.mean.copy_(images.mean((0, 2, 3)))
-        power = (self.to_basis(images - self.mean[:, None, None]) ** 2).mean(0).flatten(1)[:, 1:]
-        x = _log_frequency(*images.shape[2:]).flatten()[1:].double()
-        design = torch.stack([x * x, x, torch.ones_like(x)], 1)
-        self.curve.copy_(torch.linalg.lstsq(design, power.double().clamp_min(1e-12).log().T).solution.T)
+        power = (self.to_basis(images - self.mean[:, None, None]) ** 2).mean(0).flatten(1)
+        below, share = _position(*images.shape[2:])
+        below, share = below.flatten(), share.flatten().double()
+        rows = torch.arange(len(below))
+        design = torch.zeros(len(below), len(KNOTS), dtype=torch.float64)
+        design[rows, below], design[rows, below + 1] = 1 - share, share
+        weight = torch.bincount(below, minlength=len(KNOTS)).double().rsqrt()[below, None]
+        straight = BENDING * torch.eye(len(KNOTS), dtype=torch.float64).diff(n=2, dim=0)
+        ln_power = power.double().clamp_min(1e-12).log().T.cpu()
+        target = torch.cat([weight * ln_power, torch.zeros(len(straight), len(power), dtype=torch.float64)])
+        self.curve.copy_(torch.linalg.lstsq(torch.cat([weight * design, straight]), target).solution.T)
         return self
 
     def variances(self, shape: torch.Size | tuple[int, ...]) -> Tensor:
         """Prior variance of each coefficient of images of this shape (…, H, W): (C, H, W)."""
-        x = _log_frequency(shape[-2], shape[-1]).to(self.curve)
-        a, b, c = (self.curve[:, i, None, None] for i in range(3))
-        return torch.exp((a * x + b) * x + c)
+        below, share = (t.to(self.curve.device) for t in _position(shape[-2], shape[-1]))
+        return torch.lerp(self.curve[:, below], self.curve[:, below + 1], share.to(self.curve.dtype)).exp()
 
     @property
     def band_count(self) -> int:
@@ -159,8 +172,14 @@ def _squared_frequency(height: int, width: int) -> Tensor:
     return (torch.arange(height)[:, None] / (2 * height)) ** 2 + (torch.arange(width) / (2 * width)) ** 2
 
 
-def _log_frequency(height: int, width: int) -> Tensor:
-    return torch.log(_squared_frequency(height, width) + CORNER**2)
+@lru_cache(maxsize=64)
+def _position(height: int, width: int) -> tuple[Tensor, Tensor]:
+    """Where each coefficient's frequency lies on the knots: the knot below, and how far from it to the next."""
+    f = _squared_frequency(height, width).double().sqrt()
+    f[0, 0] = 1 / (8 * math.sqrt(height * width))
+    octaves = ((torch.log2(f) - math.log2(KNOTS[0])) * 2).clamp(0, len(KNOTS) - 1)
+    below = octaves.long().clamp_max(len(KNOTS) - 2)
+    return below, octaves - below
 
 
 def _bases(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

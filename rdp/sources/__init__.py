@@ -5,7 +5,7 @@ from __future__ import annotations
 from rdp.sources.circle import CircleBlock
 from rdp.sources.gaussian import GaussianBlock, GaussianVectorBlock
 from rdp.sources.mixture import GaussianMixture, Spectra
-from rdp.sources.mixture_file import read_mixture, write_mixture
+from rdp.sources.mixture_file import patch_prior, read_mixture, write_mixture
 from rdp.sources.mixture_fit import fit_mixture
 from rdp.sources.photographs import Photographs
 from rdp.spec import build, split_spec
@@ -34,6 +34,7 @@ __all__ = [
     "Spectra",
     "fit_mixture",
     "parse_source",
+    "patch_prior",
     "read_mixture",
     "write_mixture",
 ]

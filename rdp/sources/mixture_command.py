@@ -17,7 +17,7 @@ from rdp import __version__
 from rdp.randomness import private_rng, tag
 from rdp.sources.mixture import GaussianMixture, Spectra, log_sum
 from rdp.sources.mixture_file import STEP, read_mixture, write_mixture
-from rdp.sources.mixture_fit import learn, start_mixture
+from rdp.sources.mixture_fit import grown, learn, start_mixture
 from rdp.sources.photographs import Photograph, read_photograph
 from rdp.validate import Floats, integer, positive, refuse
 
@@ -47,7 +47,8 @@ Denoise = Callable[[GaussianMixture], Callable[[Floats, float], Floats]]
 
 _RNG = tag("rdp train gmm")
 _FLOOR = (2 / 255) ** 2 / 12  # the variance of what rounding to 8 bits took away
-_POWER = -0.7  # round t counts with t to this power
+_POWER = -0.7  # round t after a doubling counts with t + 1 to this power
+_STAGE = 4  # rounds between doublings
 _HELD_OUT, _TESTED = 10_000, 4096
 
 
@@ -99,8 +100,8 @@ def run(arguments: argparse.Namespace, *, find: Find, reduce: Reduce, denoise: D
         "Data": f"{arguments.data_name or arguments.data.name}; {len(files)} photographs, {len(files[1::10])} of "
         f"them held out, digest {training.digest}; reduced {_listed(arguments.scales)} times, cut at random, half "
         "of the patches mirrored, uniform noise of one quantisation step added.",
-        "Fit": f"online expectation maximisation, {arguments.rounds} rounds of {arguments.batch:,} new patches, "
-        f"seed {seed}.",
+        "Fit": f"one Gaussian, doubled every {_STAGE} rounds by halving; online expectation maximisation, "
+        f"{arguments.rounds} rounds of {arguments.batch:,} new patches, seed {seed}.",
         "Made by": f"rdp {__version__}, numpy {np.__version__}: `{_command(arguments)}`.",
         "Size": f"{len(mixture.means)} components in {mixture.means.shape[1]} dimensions, full covariances; "
         f"{out.stat().st_size:,} bytes in steps of {arguments.step:g}.",
@@ -157,6 +158,12 @@ class Patches:
 def _fit(arguments: argparse.Namespace, patches: Patches, held_out: NDArray[np.float32]) -> GaussianMixture:
     """The rounds that are still to be done after the state beside ``out``."""
     rounds, batch = integer("rounds", arguments.rounds, least=1), integer("batch", arguments.batch, least=1)
+    components = integer("components", arguments.components, least=1)
+    doublings = (components - 1).bit_length()
+    if rounds <= _STAGE * doublings:
+        raise refuse(
+            "rounds", rounds, f"must be above {_STAGE * doublings}, when there are {components} components"
+        )
     names = ("components", "batch", "size", "scales", "seed")
     plan = repr([patches.digest, *(getattr(arguments, name) for name in names)])
     state: Path = arguments.out.with_suffix(".state.npz")
@@ -164,15 +171,15 @@ def _fit(arguments: argparse.Namespace, patches: Patches, held_out: NDArray[np.f
         done, mixture = _resume(state, plan)
     else:
         first = patches.draw(batch, private_rng(_RNG, arguments.seed, 2, 0))
-        mixture = start_mixture(
-            first, arguments.components, floor=_FLOOR, seed=arguments.seed, start="scales"
-        )
+        mixture = start_mixture(first, 1, floor=_FLOOR)
         done = 0
     d = held_out.shape[1]
     for t in range(done + 1, rounds + 1):
         began = time.perf_counter()
         rows = patches.draw(batch, private_rng(_RNG, arguments.seed, 2, t))
-        mixture, reached = learn(mixture, rows, floor=_FLOOR, gain=t**_POWER)
+        stage = min((t - 1) // _STAGE, doublings)
+        mixture = grown(mixture, min(2**stage, components))
+        mixture, reached = learn(mixture, rows, floor=_FLOOR, gain=(t - stage * _STAGE + 1) ** _POWER)
         speed = batch / (time.perf_counter() - began)
         _save(state, plan, t, mixture)
         told = f"{reached / d:.4f} nats a dimension on new patches"

@@ -22,6 +22,7 @@ Start = Literal["means", "scales"]
 
 _RNG = tag("mixture: fit")
 _SEEN = 1e-6  # a smaller responsibility changes nothing
+_WIDER = 1.5  # variances of the halves of a component, times and over this
 _ALIVE = 1e-12  # a component of smaller weight stays as it is
 
 
@@ -84,6 +85,29 @@ def start_mixture(
     values, vectors = np.linalg.eigh(covariances)
     weights = np.bincount(cluster, minlength=components) / len(rows)
     return GaussianMixture(weights, means, Spectra(np.maximum(values, floor), vectors))
+
+
+def grown(mixture: GaussianMixture, components: int) -> GaussianMixture:
+    """The same density, nearly, from more components: the heaviest is halved until there are so many.
+
+    Both halves stay where it was, one wider and one narrower: kinds of patches differ in contrast first. What
+    else tells them apart is for the rounds that follow; components found in this way were found to fit
+    photographs better than clusters do.
+    """
+    components = integer("components", components, least=len(mixture.weights))
+    values, vectors = mixture.eigen()
+    if vectors is None:
+        vectors = np.broadcast_to(np.eye(values.shape[1]), (*values.shape, values.shape[1]))
+    weights, own, widths = list(mixture.weights), list(range(len(values))), [1.0] * len(values)
+    while len(own) < components:
+        k = int(np.argmax(weights))
+        weights[k] /= 2.0
+        weights.append(weights[k])
+        own.append(own[k])
+        widths.append(widths[k] / _WIDER)
+        widths[k] *= _WIDER
+    spectra = Spectra(values[own] * np.array(widths)[:, None], vectors[own])
+    return GaussianMixture(np.array(weights), mixture.means[own], spectra)
 
 
 def learn(

@@ -11,11 +11,21 @@ from mpmath import mp, mpf
 from scipy.special import ndtr
 from scipy.stats import multivariate_normal
 
+from rdp.diffusion import exact
 from rdp.estimate import Moments, agree
 from rdp.randomness import private_rng
-from rdp.sources import GaussianMixture, Spectra, fit_mixture, read_mixture, write_mixture
+from rdp.sources import (
+    GaussianMixture,
+    Photographs,
+    Spectra,
+    fit_mixture,
+    patch_prior,
+    read_mixture,
+    write_mixture,
+)
 from rdp.sources.mixture_command import Patches, add_arguments, run
-from rdp.sources.mixture_fit import learn, start_mixture
+from rdp.sources.mixture_file import PRIOR
+from rdp.sources.mixture_fit import grown, learn, start_mixture
 from rdp.testing import KnownCDF, LawBroken, laws, require_law, source_laws
 
 WEIGHTS = np.array([0.5, 0.3, 0.2])
@@ -487,7 +497,7 @@ def checkerboards(folder):
 def train(folder, out, **options):
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    words = [f"--data={folder}", f"--out={out}", "--components=3", "--batch=500", "--size=4", "--rounds=4"]
+    words = [f"--data={folder}", f"--out={out}", "--components=3", "--batch=500", "--size=4", "--rounds=10"]
     words += ["--scales", "1", "2", *(f"--{key}={value}" for key, value in options.items())]
     return run(
         parser.parse_args(words),
@@ -505,20 +515,20 @@ def test_the_command_writes_a_prior_and_its_card(tmp_path, capsys):
     card = (tmp_path / "prior.md").read_text(encoding="utf-8")
     for part in (
         "6 photographs, 1 of them held out",
-        "4 rounds of 500",
+        "10 rounds of 500",
         "seed 0",
         "CC0",
         "one Gaussian",
         "σ=3.2",
     ):
         assert part in card
-    assert "round 4/4" in capsys.readouterr().err
+    assert "round 10/10" in capsys.readouterr().err
 
 
 def test_the_command_goes_on_where_it_was(tmp_path):
     data = checkerboards(tmp_path / "data")
     train(data, tmp_path / "whole.npz")
-    train(data, tmp_path / "parts.npz", rounds=2)
+    train(data, tmp_path / "parts.npz", rounds=9)
     short = (tmp_path / "parts.npz").read_bytes()
     train(data, tmp_path / "parts.npz")
     assert short != (tmp_path / "parts.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
@@ -532,6 +542,79 @@ def test_the_command_refuses(tmp_path):
         train(data, tmp_path / "prior.bin")
     with pytest.raises(ValueError, match="at least, once reduced"):
         train(data, tmp_path / "prior.npz", size=64)
+    with pytest.raises(ValueError, match="rounds=8 must be above 8"):
+        train(data, tmp_path / "prior.npz", rounds=8)
+
+
+def test_growing_halves_the_heaviest():
+    more = grown(TOY, 5)
+    np.testing.assert_allclose(more.weights, [0.25, 0.15, 0.2, 0.25, 0.15])
+    np.testing.assert_array_equal(more.means, MEANS[[0, 1, 2, 0, 1]])
+    wide, narrow = more.eigen()[0][[0, 3]]
+    np.testing.assert_allclose(wide * narrow, TOY.eigen()[0][0] ** 2)
+    assert (wide > narrow).all()
+    assert grown(TOY, 3).log_density(MEANS) == pytest.approx(TOY.log_density(MEANS))
+    with pytest.raises(ValueError, match="must be an integer ≥ 3"):
+        grown(TOY, 2)
+
+
+def test_what_grows_finds_kinds_that_differ_in_width_alone():
+    rng = private_rng(16)
+    x = np.concatenate([rng.standard_normal((900, 8)), 0.1 * rng.standard_normal((900, 8))])
+    one = start_mixture(x, 1, floor=1e-6)
+    two = grown(one, 2)
+    for _ in range(30):
+        one, two = (learn(m, x, floor=1e-6)[0] for m in (one, two))
+    assert two.log_density(x).mean() > one.log_density(x).mean() + 3.0
+    np.testing.assert_allclose(sorted(two.weights), [0.5, 0.5], atol=0.02)
+
+
+def photograph_patches(n, *, reduce=3):
+    """Rows of 8×8 patches of installed photographs, box averages of ``reduce`` × ``reduce`` pixels."""
+    rng, rows = private_rng(17), []
+    source = Photographs()
+    for i in range(n):
+        whole = source.item(i % len(source)).astype(np.float64)
+        side = 8 * reduce
+        a, b = (int(rng.integers(length - side + 1)) for length in whole.shape[:2])
+        piece = whole[a : a + side, b : b + side].reshape(8, reduce, 8, reduce, 3).mean((1, 3))
+        rows.append(np.rint(piece) / 127.5 - 1.0)
+    return np.array(rows).reshape(n, -1)
+
+
+def test_the_shipped_prior_knows_photographs():
+    prior = patch_prior()
+    assert len(prior.weights) >= 100
+    assert prior.means.shape[1] == 192
+    mean, covariance = prior.moments()
+    gaussian = GaussianMixture([1.0], mean[None], covariance[None])
+    x = photograph_patches(64)
+    rng = private_rng(18)
+    shuffled = rng.permuted(x, axis=1)
+    nats = {name: m.log_density(x).mean() / 192 for name, m in (("mixture", prior), ("gaussian", gaussian))}
+    assert nats["mixture"] > nats["gaussian"] + 0.3
+    assert np.mean(prior.log_density(x) > prior.log_density(shuffled)) > 0.9
+    # The law of its own samples is what it says: a mean log-density within its error of what they give.
+    own = GaussianMixture(prior.weights, prior.means, prior.covariances, size=64).item(0, seed=1)
+    assert prior.log_density(own).mean() > gaussian.log_density(own).mean()
+
+
+def test_the_shipped_prior_is_small_and_has_a_card():
+    card = PRIOR.with_suffix(".md").read_text(encoding="utf-8")
+    assert PRIOR.stat().st_size <= 4_000_000
+    for part in ("BSDS500", "seed", "Licence", "**this file**", "σ=3.2"):
+        assert part in card
+
+
+def test_the_shipped_prior_denoises_without_overflow():
+    law = exact.Mixture.of(patch_prior())
+    x = photograph_patches(16)
+    for std in (1e-3, 0.1, 1.0, 100.0):
+        level = -2.0 * math.log(std)
+        z = (x + std * private_rng(19).standard_normal(x.shape)) / math.hypot(1.0, std)
+        error = np.mean((law(z, level) - x) ** 2)
+        assert np.isfinite(error)
+        assert error < 1.05 * min(std**2, np.mean((x - patch_prior().moments()[0]) ** 2))
 
 
 def test_patches_come_from_every_place():

@@ -41,7 +41,7 @@ def files(tmp_path_factory):
 
 
 def denoiser(files, name, **options):
-    return LearnedDenoiser(files[name], device="cpu", **options)
+    return LearnedDenoiser(files[name], device="cpu", **{"precision": "float32"} | options)
 
 
 @pytest.mark.parametrize("name", ["images", "vectors"])

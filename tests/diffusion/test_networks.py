@@ -12,7 +12,7 @@ from rdp.diffusion.networks import Network
 from rdp.diffusion.presets import PRESETS, NetworkPlan, preset
 from rdp.diffusion.spread import SIGMAS, Spread
 from rdp.diffusion.training import Muon, estimates_and_errors
-from rdp.diffusion.wiener import PowerSpectrum, Principal, wiener
+from rdp.diffusion.wiener import KNOTS, PowerSpectrum, Principal, wiener
 from rdp.estimate import Estimate, agree
 
 SMALL = NetworkPlan("unet", 3, (8, 16), (1, 1), embedding=16)
@@ -21,7 +21,8 @@ VECTORS = NetworkPlan("mlp", 6, (16,), (2,), embedding=16)
 
 def photographic():
     spectrum = PowerSpectrum(3)
-    spectrum.curve.copy_(torch.tensor([[-0.05, -1.3, -6.0], [-0.05, -1.3, -8.0], [-0.05, -1.3, -9.0]]))
+    line = -2.4 * torch.tensor(KNOTS).log()
+    spectrum.curve.copy_(torch.stack([line - 6.0, line - 8.0, line - 9.0]))
     spectrum.mean.copy_(torch.tensor([0.1, 0.0, -0.1]))
     return spectrum
 
@@ -239,3 +240,15 @@ def test_presets_and_options_need_no_torch():
     )
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "False"
+
+
+def test_a_spectrum_goes_on_straight_where_no_frequency_was_seen():
+    """Patches of 8×8 say nothing of what is below 1/64: the line through what they say goes on, at every size."""
+    truth = photographic()
+    fitted = PowerSpectrum(3).fit(drawn(truth, 4000, (3, 8, 8), np.random.default_rng(5)))
+    ratio = fitted.variances((256, 256)) / truth.variances((256, 256))
+    assert float(ratio.log().abs().max()) < 0.6
+    bent = PowerSpectrum(3)
+    bent.curve.copy_(truth.curve + 0.3 * torch.sin(torch.arange(len(KNOTS))))
+    fitted = PowerSpectrum(3).fit(drawn(bent, 4000, (3, 32, 32), np.random.default_rng(6)))
+    assert float((fitted.curve - bent.curve)[:, 14:22].abs().max()) < 0.1

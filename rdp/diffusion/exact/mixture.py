@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,6 +14,24 @@ from numpy.typing import ArrayLike
 from rdp.core import Array
 from rdp.diffusion.exact._levels import ENTRIES, quantile_map, scales
 from rdp.validate import Floats, integer, non_negative, real, refuse
+
+
+class EigenMixture(Protocol):
+    """A mixture of Gaussians that knows the eigenvalues of its covariances."""
+
+    @property
+    def weights(self) -> Floats:
+        """(K,)."""
+        ...
+
+    @property
+    def means(self) -> Floats:
+        """(K, d)."""
+        ...
+
+    def eigen(self) -> tuple[Floats, Floats | None]:
+        """Eigenvalues (K, d) and, in the columns of (K, d, d), eigenvectors; None for independent coordinates."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +58,11 @@ class Mixture:
             )
         if (w < 0.0).any() or abs(float(w.sum()) - 1.0) > 1e-9:
             raise refuse("weights", float(w.sum()), "must be non-negative and sum to 1")
+
+    @classmethod
+    def of(cls, law: EigenMixture) -> Self:
+        """The denoiser of a source, such as ``rdp.sources.GaussianMixture``."""
+        return cls(law.weights, law.means, *law.eigen())
 
     def __call__(self, z: Array, log_snr: float, /) -> Floats:
         """Σ π_k(z) E[X | z, k]."""
