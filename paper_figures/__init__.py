@@ -2,7 +2,8 @@
 
 A figure is a module with ``NAME``, a ``CAPTION`` (a format string for its data), ``data(n, seed)`` and
 ``draw(data)``. ``data`` returns numbers, strings, lists and dictionaries, such as JSON can hold; ``draw`` sees
-nothing else. To add one, write the module and name it here.
+nothing else. ``data`` may also take ``folder``, of photographs, and ``progress(done, total)``. To add a figure,
+write the module and name it here.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,12 +16,17 @@ from paper_figures import (
     blurry_and_realistic,
     circle,
     cost_of_realism,
+    denoising,
     diffc_gaussian,
     gaussian_rdp,
     half_theorem,
+    half_theorem_patches,
     index_laws,
+    model_samples,
+    patches,
     photographs,
     quantisation_over_bound,
+    rate_against_steps,
     realism_against_distortion,
     simulation_overhead,
     simulation_runtime,
@@ -47,10 +53,15 @@ FIGURES: Mapping[str, Figure] = {
         blurry_and_realistic,
         diffc_gaussian,
         half_theorem,
+        half_theorem_patches,
         circle,
         simulation_overhead,
         simulation_runtime,
         index_laws,
         photographs,
+        denoising,
+        patches,
+        rate_against_steps,
+        model_samples,
     )
 }

@@ -20,6 +20,7 @@ import json
 import sys
 from collections.abc import Sequence
 from importlib import metadata
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from paper_figures import FIGURES, Figure, photographs
+from paper_figures import FIGURES, Figure
 from rdp.evaluate import provenance
 from rdp.plotting import save
 
@@ -84,10 +85,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         task = progress.add_task("figures", total=len(chosen))
         for name, figure in chosen.items():
             progress.update(task, description=name)
-            options: dict[str, Any] = {}
-            if name == photographs.NAME:
-                tell = lambda done, total: progress.update(task, description=f"photographs {done}/{total}")
-                options = {"folder": arguments.data, "progress": tell}
+            tell = lambda done, total, name=name: progress.update(task, description=f"{name} {done}/{total}")
+            offered = {"folder": arguments.data, "progress": tell}
+            options = {key: offered[key] for key in signature(figure.data).parameters if key in offered}
             try:
                 written = write(figure, arguments.out, seed=arguments.seed, **options)
                 console.print(

@@ -12,6 +12,7 @@ from sims import (
     gaussian,
     half_theorem,
     lattices,
+    natural_patches,
     quantisation,
     realism,
     simulation,
@@ -32,6 +33,7 @@ TOPICS: dict[str, ModuleType] = {
     "simulation": simulation,
     "diffc": diffc,
     "half_theorem": half_theorem,
+    "natural_patches": natural_patches,
     "divergences": divergences,
     "critic": critic,
 }

@@ -22,7 +22,7 @@ Budget = Literal["quick", "full", "deep"]
 
 LOOKS: Mapping[Budget, int] = {"quick": 4, "full": 6, "deep": 8}
 """Looks come after 1, 4, 16, … times a claim's ``rows``."""
-FINER: Mapping[Budget, float] = {"quick": 1.0, "full": 4.0, "deep": 16.0}
+FINER: Mapping[Budget, float] = {"quick": 1.0, "full": 2.0, "deep": 8.0}
 """By how much a budget divides the resolutions, which a claim states for ``quick``."""
 
 

@@ -141,7 +141,7 @@ def test_runner_stops_at_the_first_verdict_and_not_later():
 
 def test_budget_divides_the_resolution():
     quick, full = (run(toy(0.5), seed=0, budget=b)[0].comparison for b in ("quick", "full"))
-    assert quick.resolution == 4 * full.resolution
+    assert quick.resolution == 2 * full.resolution
     assert full.measured.n > quick.measured.n
 
 
