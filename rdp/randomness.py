@@ -17,6 +17,7 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 from numpy.typing import NDArray
 
 from rdp.validate import Floats, integer
@@ -34,9 +35,21 @@ def tag(name: str) -> int:
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "little")
 
 
-def _digest(kind: bytes, path: tuple[int, ...], size: int) -> int:
+def _digest(kind: bytes, path: tuple[int, ...], size: int) -> bytes:
     words = np.array(path, dtype="<u8").tobytes()
-    return int.from_bytes(hashlib.blake2b(words, digest_size=size, person=kind).digest(), "little")
+    return hashlib.blake2b(words, digest_size=size, person=kind).digest()
+
+
+class _Key(ISeedSequence):
+    """128 bits that Philox takes as its key. Given as ``key=`` it would ask the system for a seed, and drop it."""
+
+    def __init__(self, digest: bytes) -> None:
+        self._words = np.frombuffer(digest, dtype="<u8").astype(np.uint64)
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> Words:
+        """The two words."""
+        assert (n_words, dtype) == (2, np.uint64)
+        return self._words
 
 
 def _path(path: tuple[int, ...]) -> tuple[int, ...]:
@@ -92,7 +105,8 @@ class SharedRandomness:
         n = integer("n", n, least=0)
         start = integer("start", start, least=0, most=2**63)
         # NumPy promises that the raw words of a bit generator never change; one block is four words.
-        philox = np.random.Philox(key=_digest(kind, self.key, 16), counter=start // 4)
+        key = _Key(_digest(kind, self.key, 16))
+        philox = np.random.Philox(key, counter=start // 4)  # type: ignore[arg-type]  # unknown to the stubs
         raw: Words = philox.random_raw(n + start % 4)[start % 4 :]
         return raw
 
@@ -114,7 +128,8 @@ class SharedRandomness:
 
 def private_rng(*path: int) -> np.random.Generator:
     """A generator of its own for every path of integers; it can ``spawn``."""
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(_digest(b"private", _path(path), 32))))
+    entropy = int.from_bytes(_digest(b"private", _path(path), 32), "little")
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(entropy)))
 
 
 def uniform_from_words(words: Words) -> Floats:

@@ -13,6 +13,7 @@ import re
 import typing
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
+from weakref import WeakKeyDictionary
 
 from rdp.validate import one_of, refuse
 
@@ -77,9 +78,14 @@ def write_spec(name: str, thing: Any, keys: tuple[str, ...]) -> str:
     return f"{name}:{','.join(pairs)}" if pairs else name
 
 
-def _types(kind: type[Any]) -> dict[str, Any]:
-    hints = typing.get_type_hints(kind)
-    return {f.name: hints[f.name] for f in dataclasses.fields(kind) if f.init}
+def _types(kind: type[Any]) -> Mapping[str, Any]:
+    if kind not in _TYPES:  # to resolve them takes longer than all else here
+        hints = typing.get_type_hints(kind)
+        _TYPES[kind] = {f.name: hints[f.name] for f in dataclasses.fields(kind) if f.init}
+    return _TYPES[kind]
+
+
+_TYPES: WeakKeyDictionary[type[Any], Mapping[str, Any]] = WeakKeyDictionary()
 
 
 def _written(hint: Any, value: Any) -> str:

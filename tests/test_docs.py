@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 TEST_YOUR_CODER = (ROOT / "docs" / "test-your-coder.md").read_text(encoding="utf-8")
+DENOISERS = (ROOT / "docs" / "denoisers.md").read_text(encoding="utf-8")
 WHICH_CODER = (ROOT / "docs" / "which-coder.md").read_text(encoding="utf-8")
 
 
@@ -101,7 +102,11 @@ def test_contributing_codec(deflate):
         deflate.encode(item.astype(float), shared=SharedRandomness(0), rng=private_rng(0))
 
 
-@pytest.mark.parametrize(("guide", "least"), [(TEST_YOUR_CODER, 8), (WHICH_CODER, 8)], ids=["test", "which"])
+@pytest.mark.parametrize(
+    ("guide", "least"),
+    [(TEST_YOUR_CODER, 8), (WHICH_CODER, 8), (DENOISERS, 5)],
+    ids=["test", "which", "denoisers"],
+)
 def test_sessions_of_the_guides(guide, least):
     number, failed = session(guide, "pycon")
     assert number >= least

@@ -202,7 +202,10 @@ class DiscreteTarget:
     def excess(self, level: ArrayLike) -> Floats:
         """∑ (q − h p)₊."""
         h = non_negative("level", level)
-        return np.asarray(np.sum(np.maximum(0.0, self._q - h[..., None] * self._p), axis=-1))
+        some = max(1, _AT_ONCE // len(self._q))
+        parts = [h.ravel()[at : at + some] for at in range(0, h.size, some)]
+        sums = [np.sum(np.maximum(0.0, self._q - part[:, None] * self._p), axis=1) for part in parts]
+        return np.concatenate([np.zeros(0), *sums]).reshape(h.shape)
 
     def sample(self, n: int, *, rng: np.random.Generator) -> Integers:
         """``n`` private samples, shape (n,)."""
@@ -223,6 +226,8 @@ class DiscreteTarget:
         with np.errstate(divide="ignore", invalid="ignore"):
             return np.where(self._q > 0.0, np.log(self._q) - np.log(self._p), -np.inf)
 
+
+_AT_ONCE = 2**22
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 

@@ -71,7 +71,7 @@ PRESETS = {
         ),
         Preset(
             name="patch32",
-            summary="32×32 RGB patches of photographs reduced 1.5–3 times; half an hour on a core with bfloat16 units",
+            summary="32×32 RGB patches of photographs reduced 1.5–3 times; half an hour on one bfloat16 core",
             network=NetworkPlan("unet", 3, (64, 128), (2, 4)),
             steps=11_500,
             batch=32,
@@ -80,7 +80,7 @@ PRESETS = {
         ),
         Preset(
             name="photo",
-            summary="photographs of any size, fully convolutional, without norms; half an hour on a core with bfloat16 units",
+            summary="photographs of any size, convolutional, without norms; half an hour on one bfloat16 core",
             network=NetworkPlan("unet", 3, (64, 96, 128), (2, 2, 2), norm=False),
             steps=8_000,
             batch=16,

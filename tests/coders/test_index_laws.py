@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 
+from rdp.coders import greedy_rejection
 from rdp.coders.greedy_poisson import GreedyPoissonRejection, clock_of
 from rdp.coders.greedy_rejection import GreedyRejectionSampling
 from rdp.coders.indexed import search
@@ -176,6 +177,66 @@ def test_mean_logarithm_is_within_its_bounds(bits):
         least = theory.gaussian_simulation_divergence(0.5, target.variance) - 1.0
         rate = Moments().add(theory.index_entropy_bound(mean.value) + 0.0 * k).estimate()
         assert at_least("bits", rate, float(least), resolution=0.5).verdict() == "holds"
+
+
+# Levels of greedy rejection
+
+LEVELLED = {
+    **GAUSSIANS,
+    "eight dimensions": GaussianTarget(np.full(8, 0.6), 0.6),
+    "much information": GaussianTarget([0.3], 2.0**-30),
+    "far away": GaussianTarget([3.0], 0.9),  # sup r = 2⁶⁵
+    **{name: setting(name)[1] for name in PAIRS},
+    "many symbols": DiscreteTarget(np.diff(np.linspace(0, 1, 201) ** 9), np.full(200, 1 / 200)),
+}
+
+
+def one_by_one(target, n):
+    """L and S by their definition."""
+    rows, level = [], 0.0
+    for _ in range(n):
+        level = min(level, math.exp(target.log_ratio_bound))
+        rows.append((level, float(target.excess(level))))
+        level += rows[-1][1]
+    return np.array(rows).T
+
+
+@pytest.mark.parametrize("steps", [0, 40])
+@pytest.mark.parametrize("name", LEVELLED)
+def test_levels_found_in_blocks_are_those_found_one_by_one(name, steps, monkeypatch):
+    """Without a step of Newton's method as well: then they are found one by one."""
+    monkeypatch.setattr(greedy_rejection, "_MOST_STEPS", steps)
+    target = LEVELLED[name]
+    schedule, expected = greedy_rejection._Schedule(target), one_by_one(target, 1000)
+    for start, n in ((0, 1), (0, 2), (3, 60), (63, 700), (10, 990)):
+        levels, left = schedule.rows(start, n)
+        assert levels == pytest.approx(expected[0, start : start + n], rel=1e-13, abs=1e-14)
+        assert left == pytest.approx(expected[1, start : start + n], abs=1e-14)
+
+
+def test_block_by_block_asks_seldom():
+    """A few times for hundreds of levels, and to the same choices."""
+    asked = []
+
+    class Asked(GaussianTarget):
+        def excess(self, level):
+            asked.append(np.size(level))
+            return super().excess(level)
+
+    target = Asked([0.9], 2.0**-16)
+    greedy_rejection._Schedule(target).rows(0, 500)
+    assert len(asked) <= 12
+    other = GaussianTarget([0.9], 2.0**-16)
+    simulator = GreedyRejectionSampling(StandardNormal())
+    assert sent(simulator, target, 20).tolist() == sent(simulator, other, 20).tolist()
+
+
+def test_excess_of_many_symbols_at_many_levels(monkeypatch):
+    target, levels = LEVELLED["many symbols"], np.linspace(0.0, 9.0, 50).reshape(5, 10)
+    at_once = target.excess(levels)
+    monkeypatch.setattr("rdp.coders.targets._AT_ONCE", 600)
+    assert np.array_equal(target.excess(levels), at_once)
+    assert target.excess(np.zeros((0, 2))).shape == (0, 2)
 
 
 # σ of greedy Poisson rejection

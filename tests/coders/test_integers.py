@@ -1,8 +1,11 @@
 """Entropy models of integers: every value comes back, costs what it says, and damage is noticed or harmless."""
 
+import hashlib
+import importlib.util
 import itertools
 import math
 import pickle
+from pathlib import Path
 
 import mpmath
 import numpy as np
@@ -23,9 +26,15 @@ from rdp.coders.integers import (
     fitted,
     heap,
     octave,
+    octave_parts,
+    race,
     zipf,
 )
-from rdp.randomness import private_rng
+from rdp.coders.poisson import PoissonFunctional
+from rdp.coders.proposals import StandardNormal
+from rdp.coders.targets import GaussianTarget
+from rdp.estimate import Moments, agree, at_most
+from rdp.randomness import SharedRandomness, private_rng
 
 EDGES = sorted({min(max(2**j + d, 0), LARGEST) for j in range(61) for d in (-2, -1, 0, 1)})
 UNBOUNDED = {
@@ -36,6 +45,8 @@ UNBOUNDED = {
     "coarse zipf": zipf(3.5, resolution=0),
     "fine zipf": zipf(1.0, resolution=8),
     "heap": heap(3.0),
+    "race": race(3.0),
+    "wide race": race(16.0, 32),
     "fitted": fitted([0, 1, 1, 2, 7, 400]),
 }
 MODELS = {
@@ -228,6 +239,122 @@ def test_fitted_is_near_the_sample_and_leaves_nothing_out():
     assert model.bits([10**6])[0] > 25.0
 
 
+# The shipped tables of a race's index
+
+SHIPPED = [(i, d) for d in (1, 2, 4, 8, 32) for i in (0.25, 0.5, 1.0, 1.5, *range(2, 17))]
+
+
+def channel_indices(information, dimension, n, rng):
+    """Of races over the Gaussian channel, from their exact law given the target: one index for each input."""
+    noise = 2.0 ** (-2.0 * information / dimension)
+    x = math.sqrt(1.0 - noise) * rng.standard_normal((n, dimension))
+    return np.concatenate(
+        [PoissonFunctional.ideal_indices(GaussianTarget(mean, noise), 1, rng=rng) for mean in x]
+    )
+
+
+def law_of_parts(information, dimension, resolution=4):
+    """By the script that made the tables, in finer parts than theirs: first values, masses, bits of a value."""
+    parts = octave_parts(resolution)
+    masses = SCRIPT.part_masses(information, dimension, resolution)
+    assert masses.sum() == pytest.approx(1.0, abs=1e-9)
+    return parts[:, 0] - 1, masses, parts[:, 1] - np.log2(np.maximum(masses, 1e-300))
+
+
+@pytest.mark.parametrize(("information", "dimension"), [(0.25, 1), (1.0, 1), (4.0, 1), (16.0, 1), (4.0, 32)])
+def test_fresh_indices_cost_their_entropy_and_less_than_by_zipf(information, dimension):
+    values = channel_indices(information, dimension, 2000, private_rng(31))
+    model, other = race(information, dimension), zipf(1.0 + 1.0 / (information + 1.0))
+    starts, masses, bits = law_of_parts(information, dimension)
+    cost = Moments().add(model.bits(values)).estimate()
+    assert agree("bits", cost, float(masses @ bits), resolution=1.0).verdict() == "holds"
+    own = bits[np.searchsorted(starts, values, side="right") - 1]
+    lost = Moments().add(model.bits(values) - own).estimate()
+    assert at_most("bits over the law's own", lost, 0.02, resolution=0.02).verdict() == "holds"
+    less = Moments().add(model.bits(values) - other.bits(values)).estimate()
+    assert at_most("bits less than by Zipf's law", less, 0.0, resolution=0.3).verdict() == "holds"
+    # A table of another channel is not so cheap.
+    astray = Moments().add(race(0.5 if information > 4.0 else 16.0).bits(values) - own).estimate()
+    assert at_most("bits astray", astray, 0.02, resolution=0.02).verdict() == "refuted"
+
+
+def test_indices_that_were_sent_have_the_law_of_the_table():
+    """Races that were run, over a source of their own: the table is of the coder, not of its ideal alone."""
+    rng, values = private_rng(33), []
+    simulator, noise = PoissonFunctional(StandardNormal()), 2.0**-2.0
+    for i in range(1000):
+        target = GaussianTarget([math.sqrt(1.0 - noise) * rng.standard_normal()], noise)
+        values.append(int(simulator.encode(target, shared=SharedRandomness(33, i), rng=rng)[0]))
+    _, masses, bits = law_of_parts(1.0, 1)
+    cost = Moments().add(race(1.0).bits(values)).estimate()
+    assert agree("bits", cost, float(masses @ bits), resolution=1.0).verdict() == "holds"
+    first = Moments().add((np.array(values) == 0).astype(float)).estimate()
+    mass = 2.0 ** -float(race(1.0).bits([0])[0])
+    assert agree("P(K = 1)", first, mass, resolution=0.2).verdict() == "holds"
+    # One off is not this law.
+    shifted = Moments().add(race(1.0).bits(np.array(values) + 1)).estimate()
+    assert agree("bits, one off", shifted, float(masses @ bits), resolution=1.0).verdict() == "refuted"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("information", "dimension"), SHIPPED)
+def test_every_table_is_within_its_stated_loss(information, dimension):
+    """0.003 bit at its own information; in between 0.2, or 0.4 towards none; and always less than Zipf's law."""
+    for i, most in ((information, 0.003), (information * 0.9, 0.4 if information < 0.3 else 0.2)):
+        starts, masses, bits = law_of_parts(i, dimension)
+        values = np.minimum(starts, LARGEST)
+        entropy = float(masses @ bits)
+        cost = float(masses @ race(i, dimension).bits(values))
+        assert entropy - 1e-6 <= cost <= entropy + most
+        assert cost < float(masses @ zipf(1.0 + 1.0 / (i + 1.0)).bits(values))
+
+
+def test_which_table():
+    def same(one, other):
+        return np.array_equal(one.table.counts, other.table.counts)
+
+    assert same(race(0.0), race(0.25))
+    assert same(race(0.2500001), race(0.5))
+    assert same(race(15.5, 3), race(16.0, 4))
+    assert same(race(2.0, 33), race(2.0, 32))
+    assert same(race(2.0, 10**6), race(2.0, 32))
+    different = {race(i, d).table.counts.tobytes() for i, d in SHIPPED}
+    assert len(different) == len(SHIPPED)
+
+
+def test_the_shipped_tables_are_these():
+    """Streams that were written with them must go on being read."""
+    digest = hashlib.sha256()
+    for i, d in SHIPPED:
+        digest.update(race(i, d).table.counts.astype("<i8").tobytes())
+    assert digest.hexdigest() == RACE_DIGEST
+    assert race(1.0).table.counts[:8].tolist() == RACE_COUNTS
+
+
+def _script():
+    path = Path(__file__).resolve().parents[2] / "tools" / "fit_index_tables.py"
+    spec = importlib.util.spec_from_file_location("fit_index_tables", path)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return script
+
+
+SCRIPT = _script()
+
+
+@pytest.mark.parametrize(("information", "dimension"), [(0.25, 1), (3.0, 2), (16.0, 8)])
+def test_the_script_writes_this_table(information, dimension):
+    weights = SCRIPT.table(information, dimension)
+    counts = race(information, dimension).table.counts
+    assert (counts[: len(weights)] - 1).tolist() == weights
+    assert (counts[len(weights) :] == 1).all()
+
+
+@pytest.mark.slow
+def test_the_script_writes_the_file():
+    assert SCRIPT.FILE.read_text(encoding="utf-8") == SCRIPT.page()
+
+
 # Copies, damage, refusals
 
 
@@ -286,6 +413,10 @@ def test_lengths_beyond_all_bounds_are_refused(model):
         (lambda: zipf(1.5, resolution=9), "resolution"),
         (lambda: heap(0.0), "mean_depth"),
         (lambda: heap(1e4), "mean_depth"),
+        (lambda: race(16.5), "information=16.5 must be at most 16 bits"),
+        (lambda: race(-0.1), "information"),
+        (lambda: race(math.nan), "information"),
+        (lambda: race(1.0, 0), "dimension"),
         (lambda: fitted([]), "values"),
         (lambda: fitted([1], smoothing=-1), "smoothing"),
         (lambda: Octaves(FrequencyTable([1, 1]), 3), "table"),
@@ -296,12 +427,14 @@ def test_refusals(call, match):
         call()
 
 
-@pytest.mark.parametrize("name", ["gamma", "delta", "omega", "zipf", "heap", "uneven uniform"])
+@pytest.mark.parametrize("name", ["gamma", "delta", "omega", "zipf", "heap", "race", "uneven uniform"])
 def test_golden_bytes(name):
     values = [0, 1, 2, 3, 1000, 2**40 - 1, 7, 0]
     assert encode_integers(values, MODELS[name]).hex() == GOLDEN[name]
 
 
+RACE_COUNTS = [8126574, 3468176, 1779309, 1005169, 609861, 392832, 266540, 328852]
+RACE_DIGEST = "3793a5fdaafce4f071d46bb31ec098767fa55863635c9c312fcf913b32255300"
 ZIPF_COUNTS = [4269232, 1733695, 1023400, 704075, 526783, 415616, 340140, 285934]
 GOLDEN = {
     "gamma": "0008c281010080fc800b484100000000",
@@ -309,5 +442,6 @@ GOLDEN = {
     "omega": "21f1547e604b408a00000000",
     "zipf": "d12e2b09c78b886700d2348b",
     "heap": "c67848142d158d6200c99584",
+    "race": "8a5ab407c29c246d00e383dc00000000",
     "uneven uniform": "00000000ff00000000fb4300ff0000000003fe0101ff16e50000f90600000000030000000010f0fb00000000",
 }
