@@ -39,6 +39,7 @@ from rdp import private_rng
 from rdp.diffusion import exact
 from rdp.diffusion.schedules import alpha, log_snr_from_noise, sigma
 from rdp.estimate import Moments
+from rdp.sources import patch_prior
 from rdp.theory import diffc
 from sims import half_theorem as laws
 from sims import natural_patches as patches
@@ -89,7 +90,7 @@ for n in (1.0, 0.1, 0.01):
 score = laws.MIXTURE.score(laws.MIXTURE.sample(100_000, rng=rng), 60.0)
 information = {"mixture": float(np.mean(score**2)), "logistic": 1 / 3}
 
-relative = np.geomspace(0.02, 5, 12)  # nG
+relative = np.geomspace(0.02, 5, 7)  # nG
 plt.plot(relative, (diffc.ratio(relative, eigenvalues=[1.0]) - 0.5) * 8 / relative, "k", label="Gaussian")
 for name, fisher in information.items():
     pairs = np.array([laws.flow_errors(name, float(r / fisher)) for r in relative])  # mmse, D_F − mmse
@@ -106,13 +107,13 @@ plt.show()
 law = next(law for law in laws.LAWS if law.dimension == 64)
 x = law.draw(4000, rng)
 fisher = float(np.mean(np.sum(law.score(x) ** 2, axis=1)))
-n = 0.3 * 64 / fisher
+n = 0.1 * 64 / fisher
 level = float(log_snr_from_noise(n))
 z = laws.noisy(x, rng.standard_normal(x.shape), level)
 flow, sample = laws.integrated(law.denoiser, 12)(z, level), law.denoiser.posterior_sample(z, level, rng=rng)
 errors = Moments(2).add(np.stack([np.sum((x - recon) ** 2, axis=1) for recon in (flow, sample)], axis=1))
 expected = float(diffc.ratio_expansion(n, fisher_information=fisher, dimension=64))
-print(f"64 dimensions, nG/M = 0.3: to next order {expected:.4f}, measured {errors.ratio(0, 1)}")
+print(f"64 dimensions, nG/M = 0.1: to next order {expected:.4f}, measured {errors.ratio(0, 1)}")
 
 # %% [markdown]
 # ## Two laws that break the rules
@@ -122,20 +123,21 @@ print(f"64 dimensions, nG/M = 0.3: to next order {expected:.4f}, measured {error
 # excess falls like $\sqrt n$, and not like $n$.
 #
 # **Two points**, $X = \pm1$. There is no density, and no ½: the decoder is either certain or it is not, the
-# flow takes the nearer point, and the ratio tends to $2/\pi$. Both decoders are wrong with a probability that
-# is astronomically small by then: the theorem compares two kinds of nothing.
+# flow takes the nearer point, and the ratio tends to $2/\pi$. By then both are hardly ever wrong: the ratio
+# compares two kinds of nothing.
+#
+# On logarithmic scales the excess over ½ shows its order: slope 1, slope ½, and a level.
 
 # %%
 noises = np.geomspace(1e-4, 1, 13)
 uniform = np.array([laws.uniform_errors(float(n / 12)) for n in noises])  # on (0, 1): variance 1/12
-plt.plot(noises, diffc.ratio(noises, eigenvalues=[1.0]), "k", label="Gaussian")
-plt.plot(noises, uniform[:, 0] / (2 * uniform[:, 1]), label="uniform")
-plt.plot(noises[4:], [laws.two_point_ratio(float(n)) for n in noises[4:]], label="two points")
-plt.axhline(0.5, color="grey", linewidth=0.6)
-plt.axhline(2 / np.pi, color="grey", linewidth=0.6, linestyle=":")
-plt.xscale("log")
+points = np.array([laws.two_point_ratio(float(n)) for n in noises[4:]])
+plt.loglog(noises, diffc.ratio(noises, eigenvalues=[1.0]) - 0.5, "k", label="Gaussian")
+plt.loglog(noises, uniform[:, 0] / (2 * uniform[:, 1]) - 0.5, label="uniform")
+plt.loglog(noises[4:], points - 0.5, label="two points")
+plt.axhline(2 / np.pi - 0.5, color="grey", linewidth=0.6)
 plt.xlabel("noise $n$, in units of the variance of $X$")
-plt.ylabel("$D_F/D_A$")
+plt.ylabel(r"$D_F/D_A - \frac{1}{2}$")
 plt.legend()
 plt.show()
 
@@ -147,34 +149,38 @@ plt.show()
 # denoiser's law is the law of the data. From here on noise is given by its standard deviation, of samples
 # in [−1, 1].
 #
-# There is a reference: if each patch told which component it comes from, the flow would be that of a
+# **First, the sampler.** $D_A/D_{\mathrm{mean}}$ is 2 if it samples the posterior, at every $\sigma$, whatever
+# the law. No formula is needed. Beside the exact sampler stands one that takes three big ancestral steps:
+
+# %%
+stds = (0.5, 0.1, 0.02)
+for std in stds:
+    each = [patches.errors(patches.OWN, recon, std, 96, 0) for recon in ("sample", "few steps", "mean")]
+    m = Moments(3).add(np.stack(each, axis=1))
+    print(f"σ = {std:4}   D_A/D_mean exact {m.ratio(0, 2)}, three steps {m.ratio(1, 2)}")
+
+# %% [markdown]
+# The samples of the second are *under-dispersed*: they stay too near the mean. Note that this makes their error
+# smaller. Had we judged samplers by PSNR, the broken one would have won, and its $D_F/D_A$ would have come out
+# far too large. **A posterior sample that costs less than 3.01 dB is not one.**
+#
+# **Then the flow.** As the exact sampler is one, we may count $D_A$ as $2 D_{\mathrm{mean}}$, which is known
+# better. There is a reference: if each patch told which component it comes from, the flow would be that of a
 # Gaussian, and the ratio a sum of closed forms.
 
 # %%
-stds = (0.5, 0.125, 0.03, 0.015)
 found = {}
 for std in stds:
-    each = [patches.errors(patches.OWN, recon, std, 48, 0) for recon in ("flow", "sample", "mean")]
-    found["mixture, own samples", std] = m = Moments(3).add(np.stack(each, axis=1))
-    print(f"σ = {std:5}   D_F/D_A {m.ratio(0, 1)}, by component {patches.of_components(std):.4f}", end="")
-    print(f"   D_A/D_mean {m.ratio(1, 2)}")
+    each = [patches.errors(patches.OWN, recon, std, 48, 0) for recon in ("flow", "mean")]
+    found["mixture, own samples", std] = ratio = (
+        Moments(2).add(np.stack(each, axis=1)).ratio(0, 1).scaled(0.5)
+    )
+    print(f"σ = {std:4}   D_F/D_A {ratio}, by component {patches.of_components(std):.3f}")
 
 # %% [markdown]
-# It falls towards ½, but how slowly! Noise of 0.015 is two of the 256 grey values, and one would have called
-# it invisible. The reason is the smallest eigenvalue: smooth patches hardly vary at high frequencies, and in
-# those directions even this noise is large.
-#
-# The second ratio is 2, within its error, at every $\sigma$: the sampler samples the posterior. It is a test
-# that needs no formula of the law. A sampler that takes three big steps instead of an exact draw is caught:
-
-# %%
-each = [patches.errors(patches.OWN, recon, 0.06, 48, 0) for recon in ("few steps", "mean")]
-print("three steps: D_A/D_mean", Moments(2).add(np.stack(each, axis=1)).ratio(0, 1))
-
-# %% [markdown]
-# Its samples are *under-dispersed*: they stay too near the mean. Note that this makes its error smaller. Had
-# we judged the sampler by PSNR, the broken one would have won, and its $D_F/D_A$ would have been worse than
-# it is. **A posterior sample that costs less than 3.01 dB is not one.**
+# It falls towards ½, but how slowly! Noise of 0.02 is between two and three of the 256 grey values, and one
+# would have called it invisible. The reason is the smallest eigenvalues: smooth patches hardly vary at high
+# frequencies, and in those directions even this noise is large.
 #
 # ## Photographs, and a network
 #
@@ -185,7 +191,7 @@ print("three steps: D_A/D_mean", Moments(2).add(np.stack(each, axis=1)).ratio(0,
 # %%
 network = patches.trained()
 kinds = {"Z/α": "received", "mean": "posterior mean", "flow": "flow", "sample": "posterior sample"}
-fig, axes = plt.subplots(5, 4, figsize=(6, 7.6))
+fig, axes = plt.subplots(5, 4, figsize=(6, 8), layout="constrained")
 for row, recon in zip(axes, ["original", *kinds], strict=True):
     x, made = patches.reconstructed(network, recon if recon in kinds else "mean", 0.3, 4, 1)
     shown = made if recon in kinds else x
@@ -200,11 +206,12 @@ plt.show()
 # which of the two is closer to the original. The numbers do:
 
 # %%
-for name, setting, count in (("mixture", patches.mismatched(), 48), ("network", network, 16)):
+for name, setting, count in (("mixture", patches.mismatched(), 32), ("network", network, 12)):
     for std in stds:
         each = [patches.errors(setting, recon, std, count, 1) for recon in ("flow", "sample", "mean")]
-        found[f"{name}, photographs", std] = m = Moments(3).add(np.stack(each, axis=1))
-        print(f"{name}, σ = {std:5}   D_F/D_A {m.ratio(0, 1)}   D_A/D_mean {m.ratio(1, 2)}", end="")
+        m = Moments(3).add(np.stack(each, axis=1))
+        found[f"{name}, photographs", std] = m.ratio(0, 1)
+        print(f"{name}, σ = {std:4}   D_F/D_A {m.ratio(0, 1)}   D_A/D_mean {m.ratio(1, 2)}", end="")
         print(f"   D_F/D_mean {m.ratio(0, 2)}")
 
 # %%
@@ -213,9 +220,13 @@ for shift, name in (
     (1.0, "mixture, photographs"),
     (1.04, "network, photographs"),
 ):
-    ratios = [found[name, std].ratio(0, 1) for std in stds]
+    ratios = [found[name, std] for std in stds]
     bars = [2 * ratio.stderr for ratio in ratios]
     plt.errorbar([shift * std for std in stds], [r.value for r in ratios], bars, fmt="o-", label=name)
+shown = np.geomspace(0.005, 0.8, 40)
+mean, covariance = patch_prior().moments()
+plt.plot(shown, diffc.ratio(shown**2, eigenvalues=np.linalg.eigvalsh(covariance)), "k", label="one Gaussian")
+plt.plot(shown, [patches.of_components(std) for std in shown], "k:", label="mixture, by component")
 plt.axhline(0.5, color="grey", linewidth=0.6)
 plt.xscale("log")
 plt.xlabel("standard deviation of the noise")
@@ -256,8 +267,8 @@ for std in (0.02, 0.005, 0.00125):
 
 # %% [markdown]
 # So there is a window. Above it the noise is too large for ½; below it there is no density any more, and the
-# model is wrong. In between the flow costs a photograph a little more than half of what a posterior sample
-# does, close to 3 dB for free, and that is what the theorem is good for.
+# model is wrong. In between the flow saves most of the 3 dB that a posterior sample costs, for free, and that
+# is what the theorem is good for.
 #
-# `python -m sims --only half natural` runs these measurements as claims that could have been refuted, with
+# `python -m sims --only half-theorem` runs these measurements as claims that could have been refuted, with
 # broken samplers that are. `python -m paper_figures --only half_theorem patches` draws them.

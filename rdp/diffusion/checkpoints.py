@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rdp.diffusion.presets import NetworkPlan
+from rdp.diffusion.presets import FALL, NetworkPlan
 from rdp.validate import refuse
 
 if TYPE_CHECKING:
@@ -52,8 +52,6 @@ def resume(folder: Path, trainer: Trainer) -> None:
     Before the learning rate falls, plans that differ only in their number of steps are on one way.
     ``ValueError`` if the folder belongs to another run: another plan, seed, data set or precision.
     """
-    from rdp.diffusion.training import FALL
-
     found = [folder / name for name in (LATEST, PLATEAU) if (folder / name).exists()]
     wanted = _run(trainer)
     differs = ""

@@ -7,6 +7,9 @@ from typing import Literal
 
 from rdp.validate import one_of
 
+FALL = 0.4
+"""The share of a plan's steps over which the learning rate falls to nothing."""
+
 
 @dataclass(frozen=True)
 class NetworkPlan:

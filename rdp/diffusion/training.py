@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from rdp.diffusion.networks import SIGMA_RANGE, Network
-from rdp.diffusion.presets import Preset
+from rdp.diffusion.presets import FALL, Preset
 from rdp.diffusion.spread import SIGMAS
 from rdp.randomness import private_rng, tag
 from rdp.validate import Floats, refuse
@@ -36,9 +36,6 @@ Batch = tuple[Tensor, Tensor, Tensor, Tensor | None]
 
 EVALUATION_SIGMAS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Noise levels that denoising PSNR is reported at."""
-
-FALL = 0.4
-"""The share of a plan's steps over which the learning rate falls to nothing."""
 
 
 # Data

@@ -224,7 +224,9 @@ def test_the_list_ends_with_what_no_claim_covers(capsys):
 
 def test_an_interrupt_ends_the_command_at_once():
     code = (
-        "import sys, sims.__main__ as c; print('ready', flush=True); sys.exit(c.main(['--budget', 'deep']))"
+        # A process that was started in the background may have been told to ignore interrupts.
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); import sims.__main__ as c;"
+        "print('ready', flush=True); sys.exit(c.main(['--budget', 'deep']))"
     )
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, **pipes) as process:
