@@ -5,7 +5,7 @@ caption, its seed, the versions it was made with, and every number in it. The pi
 numbers alone, and the same numbers give the same bytes.
 
   python -m paper_figures --list                    what there is
-  python -m paper_figures                           all figures into out/figures, a minute
+  python -m paper_figures                           all figures into out/figures, minutes
   python -m paper_figures --only circle cost        figures whose name contains "circle" or "cost"
   python -m paper_figures --data kodak/             photographs from a folder of yours
   python -m paper_figures --seed 1 --out draft      other draws: points move within their error bars
