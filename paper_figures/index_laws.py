@@ -19,13 +19,7 @@ from rdp.plotting import INK, bar, direct_label, figure, name_panels, style
 from rdp.randomness import SharedRandomness, private_rng
 from rdp.theory import simulation as theory
 from rdp.validate import Floats
-from sims.simulation import (
-    discrete,
-    greedy_poisson_index_masses,
-    ordered_index_masses,
-    plain_index_masses,
-    simulate,
-)
+from sims.simulation_parts import discrete, simulate
 
 NAME = "index_laws"
 
@@ -47,11 +41,11 @@ def data(n: int = 3000, seed: int = 0) -> dict[str, Any]:
     pair = discrete(weights / weights.sum())
     q, p, m = pair.masses, pair.proposal_masses, CANDIDATES
     laws: dict[str, Floats] = {
-        "rejection": plain_index_masses(q, p, 1024),
+        "rejection": theory.plain_index_masses(q, p, 1024),
         "greedy": theory.greedy_index_masses(q, p, 1024),
-        "greedy_poisson": greedy_poisson_index_masses(q, p, 1024),
+        "greedy_poisson": theory.greedy_poisson_index_masses(q, p, 1024),
         "poisson": theory.poisson_index_masses(q, p, 1024),
-        "ordered": ordered_index_masses(q, p, m),
+        "ordered": theory.ordered_index_masses(q, p, m),
         "minimal": np.full(m, 1.0 / m),
     }
     simulators: dict[str, IndexSimulator] = {

@@ -166,8 +166,7 @@ def _panel(dimension: int, n: int, seed: int) -> dict[str, Any]:
         ]
 
     places = CODED[dimension]
-    # A step of greedy rejection asks for one more excess, which is slow in eight dimensions.
-    races = RACES if dimension > 1 else {**RACES, "greedy": GreedyRejectionSampling}
+    races: Mapping[str, Any] = {**RACES, "greedy": GreedyRejectionSampling}
     exact = {
         name: coded(name, [race(proposal)] * len(places), [x + SHIFT[name] for x in places])
         for name, race in races.items()

@@ -7,14 +7,18 @@ discrete law is its masses, shape (m,), the target first. Indices K are counted 
 Poisson functional representation          :func:`poisson_index_masses`, :func:`poisson_index_mean`,
                                            :func:`poisson_index_entropy`
 greedy rejection sampling                  :func:`greedy_index_masses`, :func:`greedy_index_entropy`
+greedy Poisson rejection                   :func:`greedy_poisson_index_masses`
 search of a dyadic tree                    :func:`dyadic_depth_bound`, :func:`dyadic_entropy_bound`
+plain rejection                            :func:`plain_index_masses`
 plain and greedy rejection                 :func:`expected_trials`, :func:`gaussian_expected_trials`
 what any index costs                       :func:`index_entropy_bound`, :func:`zipf_rate`, :func:`zipf_exponent`
 what the representations cost              :func:`poisson_log_index_bound`, :func:`greedy_log_index_bound`,
+                                           :func:`greedy_poisson_log_index_bound`,
                                            :func:`poisson_entropy_bound`, :func:`chain_entropy_bound`
 what every exact scheme costs at least     :func:`simulation_lower_bound`, :func:`awgn_simulation_lower_bound`
 the divergence behind that                 :func:`simulation_divergence`, :func:`gaussian_simulation_divergence`
-minimal random coding                      :func:`minimal_random_mass`, :func:`selection_tv_bound`
+minimal and ordered random coding          :func:`minimal_random_mass`, :func:`ordered_index_masses`,
+                                           :func:`selection_tv_bound`
 =========================================  ====================================================================
 """
 
@@ -202,6 +206,62 @@ def greedy_log_index_bound(kl: ArrayLike) -> Floats:
     return non_negative("kl", kl) + (1.0 + _LOG2E)
 
 
+def greedy_poisson_index_masses(target: ArrayLike, proposal: ArrayLike, n: int) -> Floats:
+    r"""P(K = 1), …, P(K = n) of greedy Poisson rejection  [flamich2023]. Shape (n,).
+
+    At time t arrivals are accepted at the rate w = P(r > h), where h = σ⁻¹(t), and with probability
+    S = E_P[(r − h)₊] none was before. The earlier ones were rejected: a Poisson number of mean λ = t + ln S. While
+    w is the same, from S₀ and λ₀ on, λ grows by c = 1/w − 1 as −ln S does by 1, so that such a piece adds
+
+        S₀ ∫ e^{−x} e^{−λ} λ^{k−1}/(k − 1)! dx,   λ = λ₀ + c x,
+
+    an incomplete gamma function.
+    """
+    from scipy.special import gammainc, gammaincc, gammaln, xlogy
+
+    q, p = _laws(target, proposal)
+    ratio = _ratio(q, p)
+    levels = np.unique(np.append(0.0, ratio[q > 0.0]))
+    # Ratios that differ by rounding alone are one level, the largest of them.
+    levels = levels[np.append(np.diff(levels) > 1e-9 * levels[1:], True)]
+    left = np.sum(np.maximum(0.0, q - levels[:-1, None] * p), axis=1)
+    share = np.minimum(np.sum(np.where(ratio > levels[:-1, None] * (1.0 + 1e-9), p, 0.0), axis=1), 1.0)
+    k = np.arange(float(integer("n", n, least=0)))
+    masses, rate = np.zeros(len(k)), 0.0
+    for rest, w, after in zip(left, share, [*left[1:], 0.0], strict=True):
+        c, span = 1.0 / w - 1.0, math.log(rest / after) if after > 0.0 else math.inf
+        if c > 0.0:
+            first, last = (1.0 + 1.0 / c) * rate, (1.0 + 1.0 / c) * (rate + c * span)
+            lower, upper = (np.abs(f(k + 1.0, last) - f(k + 1.0, first)) for f in (gammainc, gammaincc))
+            # rest · e^{rate/c} ≤ 1, as c never falls and rate is what it made of −ln rest.
+            scale = np.log(rest / c) + rate / c - (k + 1.0) * math.log1p(1.0 / c)
+            masses += np.exp(scale) * np.where(first > k, upper, lower)
+        else:
+            masses += (rest - after) * np.exp(xlogy(k, rate) - rate - gammaln(k + 1.0))
+        rate += c * span if after > 0.0 else 0.0
+    return masses
+
+
+def greedy_poisson_log_index_bound(kl: ArrayLike) -> Floats:
+    r"""A bound on E[log2 K] of greedy Poisson rejection: KL + 1 + log2(e), as for greedy rejection.
+
+    With t, S and h as in :func:`greedy_poisson_index_masses`, t = ∫_0^h dη/E_P[(r − η)₊] ≤ h/S, as the excess
+    falls to S; and h ≤ r(Y), Y the sample. By Jensen's inequality E[log2 K | t] ≤ log2(1 + t + ln S), and
+
+        log2(1 + t + ln S) ≤ log2(1 + t) ≤ log2(1 + r(Y)/S) ≤ log2(1 + r(Y)) + log2(1/S).
+
+    The first of these has mean KL + E_Q log2(1 + 1/r) ≤ KL + 1, since E_Q[1/r] ≤ 1, and the second log2(e), since
+    S is uniform. By :func:`index_entropy_bound` the index costs KL + log2(KL + 2 + log2 e) + 2 + log2(e) bits.
+    """
+    return non_negative("kl", kl) + (1.0 + _LOG2E)
+
+
+def plain_index_masses(target: ArrayLike, proposal: ArrayLike, n: int) -> Floats:
+    r"""P(K = 1), …, P(K = n) of plain rejection: geometric with mean sup r  (sheet: rejection-runtime)."""
+    mean = expected_trials(target, proposal)
+    return np.asarray((1.0 - 1.0 / mean) ** np.arange(integer("n", n, least=0)) / mean)
+
+
 def expected_trials(target: ArrayLike, proposal: ArrayLike) -> float:
     r"""E[K] = sup r of plain *and* of greedy rejection sampling: 2^{D_∞(Q‖P)}  (sheet: rejection-runtime)."""
     q, p = _laws(target, proposal)
@@ -368,6 +428,48 @@ def minimal_random_mass(target: ArrayLike, proposal: ArrayLike, candidates: int)
     # If all candidates have ratio 0 they are alike, and any is taken.
     chosen = np.where(total > 0.0, ones / np.where(total > 0.0, total, 1.0), j / n)
     return float(np.sum(np.exp(log_mass) * chosen))
+
+
+def ordered_index_masses(target: ArrayLike, proposal: ArrayLike, candidates: int) -> Floats:
+    r"""P(K = 1), …, P(K = N) of ordered random coding, N = ``candidates`` ≤ 4096, shape (N,)  [theis2022samples].
+
+    K is the rank of the winner's time among N independent exponentials of mean N. Given the winner's symbol y
+    and score s = t/r(y), every other candidate has an independent score above s, a matter of probability
+    G(s) = E_P[e^{−s r/N}], and with probability B(s) = E_P[(e^{−s r/N} − e^{−s r(y)/N})₊] it comes before too:
+
+        P(K = k) = ∑_y q(y) ∫ e^{−s r(y)/N} G(s)^{N−1} P(Bin(N − 1, B/G) = k − 1) ds.
+
+    Where all ratios are 0 the first is taken.
+    """
+    from scipy.special import gammaln, xlog1py, xlogy
+
+    q, p = _laws(target, proposal)
+    n = integer("candidates", candidates, least=1, most=4096)
+    order = np.argsort(_ratio(q, p), kind="stable")
+    q, p, ratio = q[order], p[order], _ratio(q, p)[order]
+    up_to, none = np.cumsum(p), float(np.sum(p[ratio == 0.0])) ** n
+    ranks = np.arange(n)
+    ways = gammaln(n) - gammaln(ranks + 1.0) - gammaln(n - ranks)
+    # In ln s the integrand vanishes at both ends, where the trapezoidal rule converges geometrically; a binomial
+    # mass is as narrow as 1/√N.
+    step, log_s, masses, left = min(0.05, 0.5 / math.sqrt(n)), -40.0, np.zeros(n), 1.0
+    while left > 1e-14:
+        s = np.exp(log_s + step * np.arange(256))[:, None]
+        with np.errstate(under="ignore"):
+            later = np.exp(-s * ratio / n)
+            above = np.sum(later * p, axis=1, keepdims=True)
+            weight = step * s * q * later * above ** (n - 1)
+            earlier = np.cumsum(later * p, axis=1) - later * up_to
+            seen = weight > 2.0**-90
+            share = np.clip((earlier / np.maximum(above, 1e-300))[seen], 0.0, 1.0)[:, None]
+            weight = weight[seen]
+            for at in range(0, len(share), 4096):
+                b = share[at : at + 4096]
+                masses += weight[at : at + 4096] @ np.exp(ways + xlogy(ranks, b) + xlog1py(n - 1 - ranks, -b))
+        log_s += 256 * step
+        left = float(above[-1, 0]) ** n - none
+    masses[0] += none
+    return masses
 
 
 def selection_tv_bound(target: ArrayLike, proposal: ArrayLike, candidates: int) -> float:

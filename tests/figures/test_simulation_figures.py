@@ -122,6 +122,42 @@ def test_work_is_what_theory_says(runtime):
     assert not _holds(one["a_star"][-1]["proposals"], math.sqrt(2.0 ** one["a_star"][-1]["kl"]))
 
 
+def test_seconds_are_of_every_method_and_reach_forty_bits(runtime):
+    """Times themselves are never asserted."""
+    assert runtime["seconds"].keys() == set(simulation_overhead.LOOKS)
+    for name, points in runtime["seconds"].items():
+        assert [point["kl"] for point in points] == list(simulation_runtime.TIMED[name])
+        for point in points:
+            low, high = point["quartiles"]
+            assert 0.0 < low <= point["seconds"] <= high < 60.0
+    for name in simulation_overhead.SEARCHES:
+        assert runtime["seconds"][name][-1]["kl"] == runtime["most_timed"] == 40.0
+    assert "on the machine that drew this" in simulation_runtime.CAPTION
+
+
+@pytest.mark.parametrize(
+    "module", [simulation_overhead, simulation_runtime, index_laws], ids=lambda m: m.NAME
+)
+def test_diamonds_are_the_approximate_methods_in_every_panel(module, request):
+    """By their colours: exact and approximate methods never share a marker."""
+    data = request.getfixturevalue(FIXTURES[module])
+    approximate = {simulation_overhead.LOOKS[name].colour for name in APPROXIMATE}
+    exact = {look.colour for look in simulation_overhead.LOOKS.values()} - approximate
+    seen = {True: 0, False: 0}
+    for ax in module.draw(data).axes:
+        for line in ax.lines:
+            if line.get_marker() in ("None", "", "_", "|"):
+                continue  # a curve, or the caps of an error bar
+            colour = line.get_markeredgecolor()
+            assert colour in approximate | exact
+            assert (line.get_marker() == "D") == (colour in approximate)
+            seen[colour in approximate] += 1
+    assert min(seen.values()) >= 2
+
+
+FIXTURES = {simulation_overhead: "overhead", simulation_runtime: "runtime", index_laws: "histograms"}
+
+
 @pytest.fixture(scope="module")
 def histograms():
     return index_laws.data(500, SEED)

@@ -62,6 +62,83 @@ def test_greedy_allocation(q, p):
 
 
 @pytest.mark.parametrize(("q", "p"), PAIRS)
+def test_plain_rejection(q, p):
+    """One proposal after another: what is accepted of each symbol, and what goes on."""
+    masses = theory.plain_index_masses(q, p, 12)
+    q, p = exact(q), exact(p)
+    sup, on = max(a / b for a, b in zip(q, p, strict=True)), mp.mpf(1)
+    for k in range(12):
+        taken = mp.fsum(on * b * (a / b) / sup for a, b in zip(q, p, strict=True))
+        assert masses[k] == pytest.approx(float(taken), rel=1e-12)
+        on = mp.fsum(on * b * (1 - (a / b) / sup) for a, b in zip(q, p, strict=True))
+
+
+@pytest.mark.parametrize(("q", "p"), PAIRS)
+def test_greedy_poisson_rejection(q, p):
+    """In time: arrivals of a symbol are accepted up to σ of its ratio, those before the first of them are not.
+
+    σ by quadrature of its definition; the rates of both kinds are constant between its values.
+    """
+    masses = theory.greedy_poisson_index_masses(q, p, 8)
+    q, p = exact(q), exact(p)
+    r = [a / b for a, b in zip(q, p, strict=True)]
+
+    def sigma(level):
+        if level == max(r):
+            return mp.inf
+        inner = sorted({x for x in r if x < level} | {mp.mpf(0), level})
+        excess = lambda h: mp.fsum(b * max(0, x - h) for b, x in zip(p, r, strict=True))
+        return mp.quad(lambda h: 1 / excess(h), inner) if level else mp.mpf(0)
+
+    ends = [sigma(x) for x in r]
+    times = sorted(set(ends) | {mp.mpf(0)})
+    for k in range(8):
+        total, accepted, rejected = mp.mpf(0), mp.mpf(0), mp.mpf(0)
+        for start, end in itertools.pairwise(times):
+            rate = mp.fsum(b for b, last in zip(p, ends, strict=True) if last > start)
+
+            def density(t, a=accepted, b=rejected, start=start, rate=rate, k=k):
+                earlier = b + (1 - rate) * (t - start)
+                none = mp.exp(-a - rate * (t - start))
+                return rate * none * mp.exp(-earlier) * earlier**k / mp.factorial(k)
+
+            cuts = [start, start + 2, start + 8, start + 30] if end == mp.inf else []
+            total += mp.quad(density, [*cuts, end] if cuts else [start, end])
+            accepted += rate * (end - start)
+            rejected += (1 - rate) * (end - start) if rate < 1 else 0
+        assert masses[k] == pytest.approx(float(total), rel=1e-10)
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+@pytest.mark.parametrize(("q", "p"), PAIRS[1:])
+def test_ordered_random_coding_by_enumeration(q, p, n):
+    """Over all rows of candidates, the winner among them, and who comes before it in time but loses.
+
+    The winner's time is t, of an exponential; each other exponential exceeds t r/r(winner), or it has won, and is
+    early if it does not exceed t. Sums of exponentials in t, whose integrals are fractions.
+    """
+    masses = theory.ordered_index_masses(q, p, n)
+    q, p = exact(q), exact(p)
+    r = [a / b for a, b in zip(q, p, strict=True)]
+    expected = [mp.mpf(0)] * n
+    for row in itertools.product(range(len(p)), repeat=n):
+        mass = mp.fprod(p[y] for y in row)
+        if all(r[y] == 0 for y in row):
+            expected[0] += mass
+            continue
+        for winner in [i for i in range(n) if r[row[i]] > 0]:
+            scale = [r[y] / r[row[winner]] for i, y in enumerate(row) if i != winner]
+            for early in itertools.product((False, True), repeat=n - 1):
+                terms = [(mp.mpf(1), mp.mpf(1))]  # sign and rate of each exponential
+                for x, before in zip(scale, early, strict=True):
+                    own = [(1, x), (-1, max(1, x))] if before else [(1, max(1, x))]
+                    terms = [(sign * one, rate + more) for sign, rate in terms for one, more in own]
+                expected[sum(early)] += mass * mp.fsum(sign / rate for sign, rate in terms)
+    assert float(mp.fsum(expected)) == pytest.approx(1.0, rel=1e-15)
+    assert masses == pytest.approx([float(x) for x in expected], rel=1e-10)
+
+
+@pytest.mark.parametrize(("q", "p"), PAIRS)
 def test_entropies(q, p):
     for masses, entropy in (
         (theory.poisson_index_masses(q, p, 4000), theory.poisson_index_entropy(q, p)),

@@ -54,6 +54,7 @@ def test_constants_of_the_bounds():
     assert theory.poisson_entropy_bound(1.0) == pytest.approx(4.584962501, abs=1e-9)
     assert theory.poisson_log_index_bound(0.0, proof="li2018") == pytest.approx(1.530737845)
     assert theory.greedy_log_index_bound(0.0) == pytest.approx(2.442695041)
+    assert theory.greedy_poisson_log_index_bound([0.0, 3.0]) == pytest.approx([2.442695041, 5.442695041])
 
 
 def test_overhead_is_paid_at_every_step():
@@ -126,6 +127,8 @@ def test_masses_are_laws_with_the_stated_means(pair):
     for masses, mean in (
         (theory.poisson_index_masses(q, p, n), theory.poisson_index_mean(q, p)),
         (theory.greedy_index_masses(q, p, n), theory.expected_trials(q, p)),
+        (theory.greedy_poisson_index_masses(q, p, n), theory.expected_trials(q, p)),
+        (theory.plain_index_masses(q, p, n), theory.expected_trials(q, p)),
     ):
         assert masses.min() >= -1e-15
         assert masses.sum() == pytest.approx(1.0, abs=1e-9)
@@ -140,6 +143,10 @@ def test_bounds_on_the_mean_logarithm_and_the_entropy(pair):
     race, greedy = theory.poisson_index_masses(q, p, n), theory.greedy_index_masses(q, p, n)
     assert race @ log <= theory.poisson_log_index_bound(divergence) + 1e-9
     assert greedy @ log <= theory.greedy_log_index_bound(divergence) + 1e-9
+    poisson = theory.greedy_poisson_index_masses(q, p, n)
+    assert poisson @ log <= theory.greedy_poisson_log_index_bound(divergence) + 1e-9
+    held = poisson[poisson > 0.0]
+    assert -held @ np.log2(held) <= theory.index_entropy_bound(poisson @ log) + 1e-6
     entropy = theory.poisson_index_entropy(q, p)
     assert entropy <= theory.poisson_entropy_bound(divergence) + 1e-9
     assert entropy <= theory.index_entropy_bound(race @ log) + 1e-6
@@ -170,6 +177,60 @@ def test_point_mass():
     # h_b(w)/w at w = 2⁻³⁰: the tail is summed whole, not until patience ends
     rare = [2.0**-30, 1 - 2.0**-30]
     assert theory.greedy_index_entropy(q, rare) == pytest.approx(30 + (1 - 2.0**-31) / math.log(2), rel=1e-14)
+
+
+def test_greedy_poisson_rejection_of_a_rare_point():
+    """Geometric up to a million, where quadrature over the levels would need as many nodes."""
+    q, p = [1.0, 0.0], [2.0**-14, 1 - 2.0**-14]
+    k = np.arange(2**16)
+    masses = theory.greedy_poisson_index_masses(q, p, len(k))
+    assert masses == pytest.approx(2.0**-14 * (1 - 2.0**-14) ** k, rel=1e-9)
+    assert theory.plain_index_masses(q, p, len(k)) == pytest.approx(masses, rel=1e-9)
+
+
+def test_ratios_that_differ_by_rounding_are_one():
+    """A target that is the proposal but for its last bits needs one proposal."""
+    p = np.array([0.1, 0.2, 0.3, 0.4])
+    q = p * (1.0 + np.array([3, -1, 2, -2]) * 1e-16)
+    for masses in (
+        theory.greedy_poisson_index_masses(q, p, 8),
+        theory.ordered_index_masses(q, p, 8),
+        theory.plain_index_masses(q, p, 8),
+    ):
+        assert masses == pytest.approx(np.eye(8)[0], abs=1e-12)
+
+
+def test_the_first_proposal_of_greedy_poisson_rejection():
+    """P(K = 1) = P(T₁ ≤ σ(r(Y₁))), σ(0.4) = −ln 0.6 and σ(2.8) = ∞ in the example of the sheet."""
+    first = theory.greedy_poisson_index_masses(Q, P, 1)[0]
+    assert first == pytest.approx(0.25 + 0.75 * 0.4, rel=1e-14)
+    assert theory.plain_index_masses(Q, P, 1)[0] == pytest.approx(1 / 2.8)
+
+
+def test_a_heavy_tail_needs_more_than_the_divergence():
+    """P(r > h) ~ h⁻² up to 2¹²: E log2 K is above KL + 0.4, so a bound without its constant would be wrong."""
+    ratio = np.geomspace(1e-3, 2.0**12, 200)
+    tail = (ratio / ratio[0]) ** -2.0
+    p = tail - np.append(tail[1:], 0.0)
+    q = ratio * p / np.sum(ratio * p)
+    masses = theory.greedy_poisson_index_masses(q, p, 2**17)
+    mean_log = float(masses @ np.log2(np.arange(1.0, 2**17 + 1)))
+    assert kl(q, p) + 0.4 < mean_log <= theory.greedy_poisson_log_index_bound(kl(q, p))
+
+
+@given(pairs(), st.integers(1, 40))
+def test_ordered_random_coding(pair, n):
+    masses = theory.ordered_index_masses(*pair, n)
+    assert masses.min() >= 0.0
+    assert masses.sum() == pytest.approx(1.0, abs=1e-12)
+
+
+def test_ordered_random_coding_becomes_the_race():
+    """And with few candidates it is another law: of one, always the first."""
+    race = theory.poisson_index_masses(Q, P, 20)
+    assert theory.ordered_index_masses(Q, P, 4096)[:20] == pytest.approx(race, abs=1e-3)
+    assert theory.ordered_index_masses(Q, P, 4)[:3] != pytest.approx(race[:3], abs=0.01)
+    assert theory.ordered_index_masses(Q, P, 1).tolist() == pytest.approx([1.0], abs=1e-14)
 
 
 def test_late_masses_of_greedy_rejection_are_not_rounded_away():
@@ -226,6 +287,13 @@ def test_published_exponent_counts_bits():
         lambda: theory.gaussian_expected_trials(0.0, 1.1),
         lambda: theory.simulation_lower_bound([1.0], [[0.5, 0.4]]),
         lambda: theory.minimal_random_mass(0.5, 1.0, 4),
+        lambda: theory.ordered_index_masses(Q, P, 4097),
+        lambda: theory.ordered_index_masses(Q, P, 0),
+        lambda: theory.ordered_index_masses(Q, [1.0, 0.0, 0.0, 0.0], 4),
+        lambda: theory.greedy_poisson_index_masses(Q, P, -1),
+        lambda: theory.greedy_poisson_index_masses([0.5, 0.6], [0.5, 0.5], 4),
+        lambda: theory.plain_index_masses(Q, P, 2.0),
+        lambda: theory.greedy_poisson_log_index_bound(-0.1),
         lambda: theory.minimal_random_mass(1.5, 0.5, 4),
         lambda: theory.zipf_rate(1.0, 1.0),
         lambda: theory.zipf_exponent(0.0),
