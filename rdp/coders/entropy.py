@@ -1,9 +1,14 @@
-"""Entropy coding of integers with integer tables, through constriction's range coder.
+"""Entropy coding of integers with integer tables, through constriction's range coder or its ANS.
 
 A ``FrequencyTable`` holds counts that sum to 2²⁴, each at least 1; symbol k costs −log2(count / 2²⁴) bits. How
 bytes are read is decided by these integers alone. constriction takes probabilities as floats, so the table
 hands it the midpoints between cumulative counts, from which its own rounding recovers exactly these counts; a
 golden test pins the bytes. [bamler2022]
+
+:class:`Encoder` and :class:`Decoder` are a range coder, a queue that can write while symbols still come.
+:class:`AnsEncoder` and :class:`AnsDecoder` take the same calls to asymmetric numeral systems [duda2013], a stack:
+the encoder holds back what it is given and pushes it in reverse, so that symbols come out in the order they went in.
+Their lengths differ by a word or two.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ Integers = NDArray[np.int64]
 
 PRECISION = 24
 TOTAL = 2**PRECISION
+_BOTTOM = 0xA5C396
 
 
 class FrequencyTable:
@@ -72,7 +78,7 @@ class Encoder:
         """Code an array of symbols under one table."""
         s = _symbols(symbols, len(table.counts))
         if s.size:
-            self._coder.encode(s, table._model)
+            self._encode(s, table._model)
 
     def put_uniform(self, values: ArrayLike, size: int) -> None:
         """Code values from 0 … size − 1, size ≤ 2²⁴, as equally likely: 24 − log2⌊2²⁴ / size⌋ bits each.
@@ -81,7 +87,7 @@ class Encoder:
         """
         s = _symbols(values, size)
         if s.size and size > 1:
-            self._coder.encode(s, _uniform(size))
+            self._encode(s, _uniform(size))
 
     def put_unbounded(self, values: ArrayLike) -> None:
         """Code non-negative integers below 2⁶⁰: six bits for the length, then the digits."""
@@ -96,6 +102,30 @@ class Encoder:
         words: NDArray[np.uint32] = self._coder.get_compressed()
         return words.astype("<u4").tobytes()
 
+    def _encode(self, symbols: NDArray[np.int32], model: object) -> None:
+        self._coder.encode(symbols, model)
+
+
+class AnsEncoder(Encoder):
+    """The same, by asymmetric numeral systems: bytes for an :class:`AnsDecoder`, all made at the end."""
+
+    def __init__(self) -> None:
+        self._calls: list[tuple[NDArray[np.int32], object]] = []
+
+    def finish(self) -> bytes:
+        """The bytes, a multiple of four."""
+        import constriction
+
+        self._coder = constriction.stream.stack.AnsCoder()
+        # On an empty stack zeros weigh nothing, and too many could be taken from it: something lies below.
+        self._coder.encode_reverse(np.array([_BOTTOM], dtype=np.int32), _uniform(TOTAL))
+        for symbols, model in reversed(self._calls):
+            self._coder.encode_reverse(symbols, model)
+        return super().finish()
+
+    def _encode(self, symbols: NDArray[np.int32], model: object) -> None:
+        self._calls.append((symbols, model))
+
 
 class Decoder:
     """Bytes in, symbols out, in the order of the encoder's calls."""
@@ -103,11 +133,7 @@ class Decoder:
     def __init__(self, data: bytes) -> None:
         import constriction
 
-        if len(data) % 4:
-            raise DecodeError(f"entropy-coded payload of {len(data)} bytes must be a multiple of 4")
-        self._coder = constriction.stream.queue.RangeDecoder(
-            np.frombuffer(data, dtype="<u4").astype(np.uint32)
-        )
+        self._coder = constriction.stream.queue.RangeDecoder(_words(data))
 
     def get(self, n: int, table: FrequencyTable) -> Integers:
         """``n`` symbols under one table."""
@@ -141,6 +167,29 @@ class Decoder:
         except AssertionError as error:  # how constriction reports words that no encoder writes
             raise DecodeError(f"entropy-coded payload is damaged: {error}") from None
         return symbols.astype(np.int64)
+
+
+class AnsDecoder(Decoder):
+    """The same for the bytes of an :class:`AnsEncoder`."""
+
+    def __init__(self, data: bytes) -> None:
+        import constriction
+
+        try:
+            self._coder = constriction.stream.stack.AnsCoder(_words(data))
+        except ValueError as error:  # a last word of zero, which no encoder writes
+            raise DecodeError(f"entropy-coded payload is damaged: {error}") from None
+
+    def finish(self) -> None:
+        """``DecodeError`` unless the symbols asked for were all, and what the encoder began with lies beneath."""
+        if self._decode(1, _uniform(TOTAL))[0] != _BOTTOM or not self._coder.is_empty():
+            raise DecodeError("entropy-coded payload does not end with its last symbol")
+
+
+def _words(data: bytes) -> NDArray[np.uint32]:
+    if len(data) % 4:
+        raise DecodeError(f"entropy-coded payload of {len(data)} bytes must be a multiple of 4")
+    return np.frombuffer(data, dtype="<u4").astype(np.uint32)
 
 
 def _symbols(symbols: ArrayLike, size: int) -> NDArray[np.int32]:

@@ -1,7 +1,7 @@
 r"""Entropy models for integers: bounded ones by a table, unbounded ones by their octave.
 
 A model is a law of the integers 0, 1, … that both ends hold. ``put`` and ``get`` move a row of values through one
-range coder, so that many values share the fractions of a bit and no value is rounded up to whole bits; ``bits``
+entropy coder, so that many values share the fractions of a bit and no value is rounded up to whole bits; ``bits``
 is what each costs. How bytes are read is decided by integers alone.
 
 ===============================  ==========================================================================
@@ -33,12 +33,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rdp.bitstream import DecodeError
-from rdp.coders.entropy import TOTAL, Decoder, Encoder, FrequencyTable, Integers
+from rdp.coders.entropy import TOTAL, AnsDecoder, AnsEncoder, Decoder, Encoder, FrequencyTable, Integers
 from rdp.validate import Floats, integer, non_negative, one_of, real, refuse
 
 LARGEST = 2**60
 """The largest value that unbounded models code."""
 
+Coder = Literal["range", "ans"]
+"""A range coder, or asymmetric numeral systems."""
+
+_CODERS = {"range": (Encoder, Decoder), "ans": (AnsEncoder, AnsDecoder)}
 _OCTAVES = 61  # k = v + 1 has at most 61 bits
 _DIGITS = 16  # as many bits at a time go to the range coder without a model
 
@@ -59,16 +63,16 @@ class IntegerModel(Protocol):
         ...
 
 
-def encode_integers(values: ArrayLike, model: IntegerModel) -> bytes:
+def encode_integers(values: ArrayLike, model: IntegerModel, *, coder: Coder = "range") -> bytes:
     """A row of integers as one stream: ∑ ``model.bits(values)`` bits and at most 64 more."""
-    encoder = Encoder()
+    encoder = _CODERS[one_of("coder", coder, _CODERS)][0]()
     model.put(encoder, values)
     return encoder.finish()
 
 
-def decode_integers(data: bytes, n: int, model: IntegerModel) -> Integers:
+def decode_integers(data: bytes, n: int, model: IntegerModel, *, coder: Coder = "range") -> Integers:
     """The ``n`` integers of :func:`encode_integers`; ``DecodeError`` for bytes that are not such a stream."""
-    decoder = Decoder(data)
+    decoder = _CODERS[one_of("coder", coder, _CODERS)][1](data)
     values = model.get(decoder, n)
     decoder.finish()
     return values

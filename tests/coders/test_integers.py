@@ -58,6 +58,7 @@ MODELS = {
     "bounded": Bounded(FrequencyTable([5, 0, 3, 1])),
 }
 every_model = pytest.mark.parametrize("name", MODELS)
+either_coder = pytest.mark.parametrize("coder", ["range", "ans"])
 
 
 def most(model):
@@ -75,13 +76,17 @@ def some_values(name, n, seed=0):
 # Round trip
 
 
+@either_coder
 @every_model
-def test_the_edges_of_every_octave_come_back(name):
+def test_the_edges_of_every_octave_come_back(name, coder):
     model = MODELS[name]
     values = [v for v in EDGES if v <= most(model)] + [most(model)]
-    assert decode_integers(encode_integers(values, model), len(values), model).tolist() == values
+    assert (
+        decode_integers(encode_integers(values, model, coder=coder), len(values), model, coder=coder).tolist()
+        == values
+    )
     for value in values[:: max(1, len(values) // 20)]:
-        assert decode_integers(encode_integers([value], model), 1, model).tolist() == [value]
+        assert decode_integers(encode_integers([value], model, coder=coder), 1, model, coder=coder) == [value]
 
 
 @settings(max_examples=40)
@@ -115,13 +120,23 @@ def test_rows_and_models_mix_in_one_stream(name):
 # Cost
 
 
+@either_coder
 @every_model
-def test_bits_are_what_the_stream_takes(name):
+def test_bits_are_what_the_stream_takes(name, coder):
     """Jointly: a row is up to 64 bits longer than the sum of its values' bits, not a bit for each."""
     model = MODELS[name]
     values = some_values(name, 3000)
     bits = float(model.bits(values).sum())
-    assert -1e-6 * bits - 1e-9 <= 8 * len(encode_integers(values, model)) - bits <= 64.0 + 1e-6 * bits
+    assert (
+        -1e-6 * bits - 1e-9
+        <= 8 * len(encode_integers(values, model, coder=coder)) - bits
+        <= 64.0 + 1e-6 * bits
+    )
+
+
+def test_a_coder_that_there_is_not_is_refused():
+    with pytest.raises(ValueError, match="coder='huffman' must be one of range, ans"):
+        encode_integers([1], zipf(2.0), coder="huffman")
 
 
 def test_fractions_of_bits_add_up():

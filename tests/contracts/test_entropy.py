@@ -7,8 +7,13 @@ from hypothesis import strategies as st
 
 from rdp.bitstream import DecodeError
 from rdp.coders.dither import DitheredGaussianCoder, quantise, reconstruct
-from rdp.coders.entropy import TOTAL, Decoder, Encoder, FrequencyTable
+from rdp.coders.entropy import TOTAL, AnsDecoder, AnsEncoder, Decoder, Encoder, FrequencyTable
 from rdp.randomness import SharedRandomness, dither_from_words
+
+GOLDEN_ENTROPY = "aa5e9e7c2625c774000020d600009023"
+GOLDEN_ANS = "960000038039f0194a0acb19e3d9792f25000000"
+GOLDEN_DITHERED = "cfb880e259491ba9"
+GOLDEN_DITHERED_FINE = "60412f7ff7326c78fbd71c320040b7c0"
 
 weights = st.lists(st.integers(0, 2**52), min_size=2, max_size=300).filter(any)
 
@@ -38,37 +43,45 @@ def test_the_library_uses_exactly_these_counts(counts):
         assert 4000 * (24 - np.log2(count)) <= bits + 1 <= 4000 * (24 - np.log2(count)) + 66
 
 
-@given(weights, st.integers(0, 2**32))
-def test_round_trip(w, seed):
+either = pytest.mark.parametrize(("encoder_of", "decoder_of"), [(Encoder, Decoder), (AnsEncoder, AnsDecoder)])
+
+
+@either
+@given(w=weights, seed=st.integers(0, 2**32))
+def test_round_trip(w, seed, encoder_of, decoder_of):
     table = FrequencyTable(w)
     rng = np.random.default_rng(seed)
     symbols, uniform = rng.integers(0, len(w), 50), rng.integers(0, 1000, 20)
     unbounded = rng.integers(0, 2**60, 5) >> rng.integers(0, 60, 5)
-    encoder = Encoder()
+    encoder = encoder_of()
     encoder.put(symbols, table)
     encoder.put_uniform(uniform, 1000)
     encoder.put_unbounded(unbounded)
-    decoder = Decoder(encoder.finish())
+    decoder = decoder_of(encoder.finish())
     assert decoder.get(50, table).tolist() == symbols.tolist()
     assert decoder.get_uniform(20, 1000).tolist() == uniform.tolist()
     assert decoder.get_unbounded(5).tolist() == unbounded.tolist()
     decoder.finish()
 
 
-def test_golden_bytes():
+@pytest.mark.parametrize(
+    ("encoder_of", "golden"), [(Encoder, GOLDEN_ENTROPY), (AnsEncoder, GOLDEN_ANS)], ids=["range", "ans"]
+)
+def test_golden_bytes(encoder_of, golden):
     """A format that changes by accident, here or in the entropy coder below, must not go unnoticed."""
-    encoder = Encoder()
+    encoder = encoder_of()
     encoder.put([0, 1, 2, 1, 0, 0, 2, 2, 1], FrequencyTable([5, 3, 1]))
     encoder.put_uniform([3, 1, 4, 1, 5], 7)
     encoder.put_unbounded([0, 1, 2**59 + 12345])
-    assert encoder.finish().hex() == GOLDEN_ENTROPY
+    assert encoder.finish().hex() == golden
 
 
-def test_coded_length_is_the_information():
+@either
+def test_coded_length_is_the_information(encoder_of, decoder_of):
     rng = np.random.default_rng(1)
     table = FrequencyTable([7, 5, 3, 1])
     symbols = rng.integers(0, 4, 20000)
-    encoder = Encoder()
+    encoder = encoder_of()
     encoder.put(symbols, table)
     bits = 8 * len(encoder.finish())
     assert 0 <= bits - table.bits(symbols).sum() + 1e-6 * bits < 64 + 2e-6 * bits
@@ -83,6 +96,38 @@ def test_trailing_words_are_refused():
         decoder.finish()
     with pytest.raises(DecodeError, match="multiple of 4"):
         Decoder(b"abc")
+
+
+def test_ans_refuses_what_no_encoder_writes():
+    encoder, table = AnsEncoder(), FrequencyTable([7, 5, 3, 1])
+    symbols = np.random.default_rng(2).integers(0, 4, 200)
+    encoder.put(symbols, table)
+    data = encoder.finish()
+    assert encoder.finish() == data
+    with pytest.raises(DecodeError, match="damaged"):
+        AnsDecoder(data + bytes(4))
+    with pytest.raises(DecodeError, match="multiple of 4"):
+        AnsDecoder(data[:-1])
+    rng = np.random.default_rng(3)
+    for _ in range(300):
+        damaged = bytearray(data)
+        damaged[rng.integers(len(data))] ^= 1 << rng.integers(8)
+        with pytest.raises(DecodeError):
+            decoder = AnsDecoder(bytes(damaged))
+            decoder.get(200, table)
+            decoder.finish()
+    for count in (199, 201):
+        decoder = AnsDecoder(data)
+        decoder.get(count, table)
+        with pytest.raises(DecodeError, match="does not end"):
+            decoder.finish()
+
+
+def test_the_coders_do_not_read_each_other():
+    encoder = AnsEncoder()
+    encoder.put(np.arange(4).repeat(50), FrequencyTable([7, 5, 3, 1]))
+    decoder = Decoder(encoder.finish())
+    assert decoder.get(200, FrequencyTable([7, 5, 3, 1])).tolist() != np.arange(4).repeat(50).tolist()
 
 
 @pytest.mark.parametrize("bad", [[], [1], [0, 0], [-1, 2], [0.5, 0.5], [[1, 2]], [2**53, 1]])
@@ -133,8 +178,3 @@ def test_bad_ratio_is_refused(bad):
 def test_bad_numbers_are_refused(bad):
     with pytest.raises(ValueError, match="y"):
         quantise(np.array([bad]), np.zeros(1))
-
-
-GOLDEN_ENTROPY = "aa5e9e7c2625c774000020d600009023"
-GOLDEN_DITHERED = "cfb880e259491ba9"
-GOLDEN_DITHERED_FINE = "60412f7ff7326c78fbd71c320040b7c0"
