@@ -7,8 +7,8 @@ golden test pins the bytes. [bamler2022]
 
 :class:`Encoder` and :class:`Decoder` are a range coder, a queue that can write while symbols still come.
 :class:`AnsEncoder` and :class:`AnsDecoder` take the same calls to asymmetric numeral systems [duda2013], a stack:
-the encoder holds back what it is given and pushes it in reverse, so that symbols come out in the order they went in.
-Their lengths differ by a word or two.
+the encoder holds back what it is given and pushes it in reverse, so that symbols come out in the order they went
+in. Their lengths differ by a word or two.
 """
 
 from __future__ import annotations
