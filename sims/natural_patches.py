@@ -63,18 +63,22 @@ def network() -> Any:
 
 @cache
 def photographs(folder: str | None = None) -> tuple[Floats, ...]:
-    """Those of a folder, or the installed ones, reduced, in [−1, 1]."""
+    """Those of a folder, or the installed ones, reduced, in [−1, 1]; grey becomes three equal colours."""
     from rdp.diffusion.training import reduced
 
     source = Photographs(folder)
-    return tuple(reduced(source.item(i), REDUCED) / 127.5 - 1.0 for i in range(len(source)))
+    images = [reduced(source.item(i), REDUCED) / 127.5 - 1.0 for i in range(len(source))]
+    return tuple(np.broadcast_to(image, (*image.shape[:2], 3)) for image in images)
 
 
 def cut(size: int, folder: str | None = None) -> Callable[[int, np.random.Generator], Floats]:
-    """Draws of (n, size, size, 3): a photograph, and a place in it."""
+    """Draws of (n, size, size, 3): a photograph, and a place in it. Those that are too small are left out."""
 
     def draw(n: int, rng: np.random.Generator) -> Floats:
-        out, images = [], photographs(folder)
+        out, images = [], [image for image in photographs(folder) if min(image.shape[:2]) >= size]
+        if not images:
+            least = round(REDUCED * size)
+            raise ValueError(f"folder {folder} must hold a photograph of at least {least}×{least} pixels")
         for i in rng.integers(len(images), size=n).tolist():
             image = images[i]
             row, column = (int(rng.integers(length - size + 1)) for length in image.shape[:2])

@@ -594,7 +594,6 @@ def test_the_shipped_prior_knows_photographs():
     nats = {name: m.log_density(x).mean() / 192 for name, m in (("mixture", prior), ("gaussian", gaussian))}
     assert nats["mixture"] > nats["gaussian"] + 0.3
     assert np.mean(prior.log_density(x) > prior.log_density(shuffled)) > 0.9
-    # The law of its own samples is what it says: a mean log-density within its error of what they give.
     own = GaussianMixture(prior.weights, prior.means, prior.covariances, size=64).item(0, seed=1)
     assert prior.log_density(own).mean() > gaussian.log_density(own).mean()
 

@@ -66,16 +66,16 @@ def numbers(folder):
         "blurry_and_realistic": blurry_and_realistic.data(4, SEED),
         "diffc_gaussian": diffc_gaussian.data(2, SEED),
         "half_theorem": half_theorem.data(4, SEED),
-        "half_theorem_patches": half_theorem_patches.data(6, SEED),
+        "half_theorem_patches": half_theorem_patches.data(6, SEED, folder=folder),
         "circle": circle.data(4, SEED),
         "simulation_overhead": simulation_overhead.data(16, SEED),
         "simulation_runtime": simulation_runtime.data(8, SEED),
         "index_laws": index_laws.data(200, SEED),
         "photographs": photographs.data(2, SEED, folder=folder),
-        "denoising": denoising.data(4, SEED),
-        "patches": patches.data(1, SEED),
-        "rate_against_steps": rate_against_steps.data(2, SEED, steps=(2, 4)),
-        "model_samples": model_samples.data(2, SEED),
+        "denoising": denoising.data(2, SEED, folder=folder),
+        "patches": patches.data(1, SEED, folder=folder, steps=1),
+        "rate_against_steps": rate_against_steps.data(2, SEED, folder=folder, steps=(2, 4)),
+        "model_samples": model_samples.data(1, SEED, folder=folder, steps=2),
     }
     assert list(computed) == list(FIGURES)
     back = json.loads(json.dumps(computed, allow_nan=False))

@@ -177,7 +177,6 @@ TRAPS = [
         "cut-off of water-filling",
         lambda: gaussian_vector.distortion(1.0, eigenvalues=SPECTRUM, w2_squared=0.0),
         2.928026602,
-        (3.1,),
     ),
     trap(31, "blocks", lambda: limited("blocks"), 0.326393202, (0.438196601,)),
     trap(31, "iid outputs", lambda: limited("iid"), 0.438196601, (0.326393202,)),
