@@ -165,7 +165,7 @@ def normal_from_words(words: Words) -> Floats:
     t = (position >> np.uint64(62 - _SEGMENT_BITS - _POSITION_BITS)).astype(np.int64) & (
         2**_POSITION_BITS - 1
     )
-    pieces = _quantiles()[zeros, segment]
+    pieces = quantile_pieces()[zeros, segment]
     x = pieces[..., 3]
     for power in (2, 1, 0):
         x = ((x * t) >> _POSITION_BITS) + pieces[..., power]
@@ -173,7 +173,8 @@ def normal_from_words(words: Words) -> Floats:
 
 
 @cache
-def _quantiles() -> NDArray[np.int64]:
+def quantile_pieces() -> NDArray[np.int64]:
+    """The shipped table behind :func:`normal_from_words`: cubic pieces by octave of u and segment of it."""
     with (files("rdp") / "tables" / "normal_quantiles.npy").open("rb") as file:
         table: NDArray[np.int64] = np.load(file).astype(np.int64)
     table.flags.writeable = False

@@ -158,6 +158,49 @@ class GaussianTarget:
 
 
 @dataclass(frozen=True, eq=False)
+class DiagonalGaussianTarget:
+    """N(mean, diag variance) relative to N(0, I); both of shape (d,), 0 < ``variance`` ≤ 1."""
+
+    mean: ArrayLike
+    variance: ArrayLike
+
+    def __post_init__(self) -> None:
+        m, v = real("mean", self.mean), positive("variance", self.variance)
+        if m.ndim != 1 or m.shape != v.shape or not m.size:
+            raise ValueError(f"mean of shape {m.shape} and variance of shape {v.shape} must be two rows (d,)")
+        if v.max() > 1.0:
+            raise refuse("variance", float(v.max()), "must be at most 1, the proposal's")
+
+    def log_ratio(self, z: Array) -> Floats:
+        """ln dQ/dP at ``z`` of shape (n, d), in nats."""
+        m, v, z = real("mean", self.mean), real("variance", self.variance), real("z", z)
+        if z.ndim != 2 or z.shape[1] != m.size:
+            raise ValueError(f"z of shape {z.shape} must have shape (n, {m.size})")
+        return np.asarray(0.5 * np.sum(z**2 - (z - m) ** 2 / v - np.log(v), axis=1))
+
+    @property
+    def log_ratio_bound(self) -> float:
+        """sup ln r = ∑ −½ ln v + m²/(2(1 − v)); ∞ where v = 1 and m is not 0."""
+        m, v = real("mean", self.mean), real("variance", self.variance)
+        open_ended = v == 1.0
+        if (m[open_ended] != 0.0).any():
+            return math.inf
+        m, v = m[~open_ended], v[~open_ended]
+        return float(np.sum(m**2 / (2.0 * (1.0 - v)) - 0.5 * np.log(v)))
+
+    @property
+    def kl_bits(self) -> float:
+        """KL(Q‖P) in bits."""
+        m, v = real("mean", self.mean), real("variance", self.variance)
+        return float(np.sum(v - 1.0 - np.log(v) + m**2)) / (2.0 * math.log(2.0))
+
+    def sample(self, n: int, *, rng: np.random.Generator) -> Floats:
+        """``n`` private samples, shape (n, d)."""
+        m, v = real("mean", self.mean), real("variance", self.variance)
+        return m + np.sqrt(v) * rng.standard_normal((integer("n", n, least=0), m.size))
+
+
+@dataclass(frozen=True, eq=False)
 class DiscreteTarget:
     """Q on 0 … m − 1, relative to P on the same: ``masses`` and ``proposal_masses``, shape (m,).
 

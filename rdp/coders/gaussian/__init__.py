@@ -1,0 +1,1 @@
+"""Gaussian channel simulation in many dimensions."""

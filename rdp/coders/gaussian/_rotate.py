@@ -1,0 +1,75 @@
+"""The parts of a :class:`rdp.coders.rotation.Rotation`, in compiled code."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit, uint64
+
+from rdp.coders.gaussian._hadamard import transform
+
+_ROOT_HALF = math.sqrt(0.5)
+
+
+@njit(inline="always")
+def _scale(n):  # type: ignore[no-untyped-def]
+    """1 / √n of a power of two, by exact halvings and at most one constant."""
+    scale = 1.0
+    while n > 1:
+        if n == 2:
+            return scale * _ROOT_HALF
+        scale *= 0.5
+        n >>= 2
+    return scale
+
+
+@njit(inline="always")
+def _signed(x, words, scale):  # type: ignore[no-untyped-def]
+    for block in range(len(words)):
+        word = words[block]
+        for j in range(min(64, len(x) - 64 * block)):
+            i = 64 * block + j
+            x[i] *= scale if (word >> uint64(j)) & uint64(1) else -scale
+
+
+@njit(nogil=True, cache=True)
+def signs_then_hadamard(x, words):  # type: ignore[no-untyped-def]
+    """In place."""
+    _signed(x, words, _scale(len(x)))
+    transform(x)
+
+
+@njit(nogil=True, cache=True)
+def hadamard_then_signs(x, words):  # type: ignore[no-untyped-def]
+    """In place; the inverse of :func:`signs_then_hadamard` up to rounding."""
+    transform(x)
+    _signed(x, words, _scale(len(x)))
+
+
+@njit(nogil=True, cache=True)
+def permute(x, step, start):  # type: ignore[no-untyped-def]
+    """The row whose i-th entry is x[(step · i + start) mod d]."""
+    n = len(x)
+    y = np.empty_like(x)
+    at = start
+    for i in range(n):
+        y[i] = x[at]
+        at += step
+        if at >= n:
+            at -= n
+    return y
+
+
+@njit(nogil=True, cache=True)
+def unpermute(x, step, start):  # type: ignore[no-untyped-def]
+    """The inverse of :func:`permute`."""
+    n = len(x)
+    y = np.empty_like(x)
+    at = start
+    for i in range(n):
+        y[at] = x[i]
+        at += step
+        if at >= n:
+            at -= n
+    return y

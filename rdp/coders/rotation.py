@@ -1,0 +1,109 @@
+"""Shared random rotations: what makes every mean look like noise, whatever its shape.
+
+A coder of Gaussian vectors cuts its mean into parts of equal length and spends the same rate on each; a mean that
+is sparse or heavy-tailed must be spread over all of them first. The rotation comes from common randomness alone, so
+that the decoder can undo it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rdp.randomness import SharedRandomness, Words
+from rdp.validate import Floats, integer, real
+
+
+@dataclass(frozen=True)
+class Permutation:
+    """A random affine permutation, coordinate i of the image being (a i + b) mod d of the row; O(d)."""
+
+    dimension: int
+    shared: SharedRandomness
+
+    def __post_init__(self) -> None:
+        integer("dimension", self.dimension, least=1, most=2**24)
+
+    def forward(self, x: ArrayLike) -> Floats:
+        """The permuted row, shape (d,)."""
+        from rdp.coders.gaussian import _rotate
+
+        return _rotate.permute(_row(x, self.dimension), *self._step)
+
+    def inverse(self, x: ArrayLike) -> Floats:
+        """The row that :meth:`forward` permutes to ``x``, shape (d,)."""
+        from rdp.coders.gaussian import _rotate
+
+        return _rotate.unpermute(_row(x, self.dimension), *self._step)
+
+    @cached_property
+    def _step(self) -> tuple[int, int]:
+        """a, coprime to d, and b."""
+        words = self.shared.words(64).tolist()
+        steps = (1 + w % max(self.dimension - 1, 1) for w in words[1:])
+        step = next((a for a in steps if math.gcd(a, self.dimension) == 1), 1)
+        return step, words[0] % self.dimension
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """An orthogonal map of R^d drawn from common randomness, d ≤ 2²⁴: O(d log d) to apply, O(1) to hold.
+
+    Random signs, then a Hadamard matrix H / √P on P = 2^⌊log2 d⌋ coordinates; where P < d that happens to the
+    first, to the last and again to the first P of them; then a random :class:`Permutation`.
+    It is not uniform over all rotations: a mean with one entry becomes one of entries ±1/√d (for d = P), not a
+    Gaussian one. Multiplications and additions happen in one fixed order, so that two machines get the same bits.
+    [ailon2009]
+    """
+
+    dimension: int
+    shared: SharedRandomness
+
+    def __post_init__(self) -> None:
+        integer("dimension", self.dimension, least=1, most=2**24)
+
+    def forward(self, x: ArrayLike) -> Floats:
+        """R x for ``x`` of shape (d,)."""
+        from rdp.coders.gaussian import _rotate
+
+        y = _row(x, self.dimension)
+        for start, signs in zip(self._windows, self._signs, strict=True):
+            _rotate.signs_then_hadamard(y[start : start + self._power], signs)
+        return self._permutation.forward(y)
+
+    def inverse(self, x: ArrayLike) -> Floats:
+        """R⁻¹ x = Rᵀ x for ``x`` of shape (d,)."""
+        from rdp.coders.gaussian import _rotate
+
+        y = self._permutation.inverse(x)
+        for start, signs in zip(self._windows[::-1], self._signs[::-1], strict=True):
+            _rotate.hadamard_then_signs(y[start : start + self._power], signs)
+        return y
+
+    @property
+    def _power(self) -> int:
+        return 1 << (self.dimension.bit_length() - 1)
+
+    @property
+    def _windows(self) -> tuple[int, ...]:
+        return (0,) if self._power == self.dimension else (0, self.dimension - self._power, 0)
+
+    @cached_property
+    def _signs(self) -> tuple[Words, ...]:
+        """For each window, words whose bits are signs."""
+        return tuple(self.shared.child(1, i).words(-(-self._power // 64)) for i in range(len(self._windows)))
+
+    @cached_property
+    def _permutation(self) -> Permutation:
+        return Permutation(self.dimension, self.shared.child(2))
+
+
+def _row(x: ArrayLike, dimension: int) -> Floats:
+    y = np.array(real("x", x))
+    if y.shape != (dimension,):
+        raise ValueError(f"x of shape {y.shape} must have shape ({dimension},)")
+    return y
