@@ -1,8 +1,8 @@
 """Shared random rotations: what makes every mean look like noise, whatever its shape.
 
 A coder of Gaussian vectors cuts its mean into parts of equal length and spends the same rate on each; a mean that
-is sparse or heavy-tailed must be spread over all of them first. The rotation comes from common randomness alone, so
-that the decoder can undo it.
+is sparse or heavy-tailed must be spread over all of them first. The rotation comes from common randomness alone,
+so that the decoder can undo it.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class Permutation:
         """The permuted row, shape (d,)."""
         from rdp.coders.gaussian import _rotate
 
-        return _rotate.permute(_row(x, self.dimension), *self._step)
+        return np.asarray(_rotate.permute(_row(x, self.dimension), *self._step))
 
     def inverse(self, x: ArrayLike) -> Floats:
         """The row that :meth:`forward` permutes to ``x``, shape (d,)."""
         from rdp.coders.gaussian import _rotate
 
-        return _rotate.unpermute(_row(x, self.dimension), *self._step)
+        return np.asarray(_rotate.unpermute(_row(x, self.dimension), *self._step))
 
     @cached_property
     def _step(self) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from numba import njit
 
 
 @njit(nogil=True, cache=True)
-def transform(x):  # type: ignore[no-untyped-def]
+def transform(x):
     """x ↦ H x in place for a row of a power of two of numbers, H of entries ±1: unnormalised, its own inverse.
 
     Two levels at a time, additions in one fixed order: the same bits on every machine.

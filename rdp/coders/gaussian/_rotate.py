@@ -13,7 +13,7 @@ _ROOT_HALF = math.sqrt(0.5)
 
 
 @njit(inline="always")
-def _scale(n):  # type: ignore[no-untyped-def]
+def _scale(n):
     """1 / √n of a power of two, by exact halvings and at most one constant."""
     scale = 1.0
     while n > 1:
@@ -25,7 +25,7 @@ def _scale(n):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _signed(x, words, scale):  # type: ignore[no-untyped-def]
+def _signed(x, words, scale):
     for block in range(len(words)):
         word = words[block]
         for j in range(min(64, len(x) - 64 * block)):
@@ -34,21 +34,21 @@ def _signed(x, words, scale):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def signs_then_hadamard(x, words):  # type: ignore[no-untyped-def]
+def signs_then_hadamard(x, words):
     """In place."""
     _signed(x, words, _scale(len(x)))
     transform(x)
 
 
 @njit(nogil=True, cache=True)
-def hadamard_then_signs(x, words):  # type: ignore[no-untyped-def]
+def hadamard_then_signs(x, words):
     """In place; the inverse of :func:`signs_then_hadamard` up to rounding."""
     transform(x)
     _signed(x, words, _scale(len(x)))
 
 
 @njit(nogil=True, cache=True)
-def permute(x, step, start):  # type: ignore[no-untyped-def]
+def permute(x, step, start):
     """The row whose i-th entry is x[(step · i + start) mod d]."""
     n = len(x)
     y = np.empty_like(x)
@@ -62,7 +62,7 @@ def permute(x, step, start):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def unpermute(x, step, start):  # type: ignore[no-untyped-def]
+def unpermute(x, step, start):
     """The inverse of :func:`permute`."""
     n = len(x)
     y = np.empty_like(x)

@@ -53,14 +53,14 @@ class _Emitter:
 
 
 @intrinsic
-def compare_select(context: Any, metrics, new, decisions, scores, at, half, o00, o01, o10, o11):  # type: ignore[no-untyped-def]
+def compare_select(context: Any, metrics, new, decisions, scores, at, half, o00, o01, o10, o11):
     """Sixteen states ``at`` … and sixteen ``at + half`` …: 32 new metrics, and 32 decisions as one word.
 
     Bit ``lane`` of the word is the decision for x = 0, bit 16 + lane that for x = 1. Sums saturate.
     """
     signature = types.void(metrics, new, decisions, scores, at, half, o00, o01, o10, o11)
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         e = _Emitter(context, builder, signature, arguments)
         at = e.index(4)
         low, high = e.load(e.data(0), at), e.load(e.data(0), builder.add(at, e.index(5)))
@@ -83,10 +83,10 @@ def compare_select(context: Any, metrics, new, decisions, scores, at, half, o00,
 
 
 @intrinsic
-def butterfly(context: Any, x, i, j):  # type: ignore[no-untyped-def]
+def butterfly(context: Any, x, i, j):
     """Sixteen of x from ``i`` and sixteen from ``j`` become their sums and their differences; both wrap."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         e = _Emitter(context, builder, signature, arguments)
         data, i, j = e.data(0), e.index(1), e.index(2)
         a, b = e.load(data, i), e.load(data, j)
@@ -98,10 +98,10 @@ def butterfly(context: Any, x, i, j):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def both_signs(context: Any, x, less, out, i, k, j):  # type: ignore[no-untyped-def]
+def both_signs(context: Any, x, less, out, i, k, j):
     """out[i …] = x[i …] − less[k …] and out[j …] = −x[i …] − less[k …], sixteen each; they saturate."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         e = _Emitter(context, builder, signature, arguments)
         value, less = e.load(e.data(0), e.index(3)), e.load(e.data(1), e.index(4))
         negative = e.saturating("ssub", ir.Constant(_NARROW, [0] * LANES), value)
@@ -113,7 +113,7 @@ def both_signs(context: Any, x, less, out, i, k, j):  # type: ignore[no-untyped-
 
 
 @njit(nogil=True, cache=True)
-def hadamard_columns(x, size, columns):  # type: ignore[no-untyped-def]
+def hadamard_columns(x, size, columns):
     """H applied to each column of a (size, columns) board of 16-bit integers, held as one row; sums wrap.
 
     Both are powers of two.

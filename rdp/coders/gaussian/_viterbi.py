@@ -1,7 +1,7 @@
 """The search and the walk of a trellis code, in compiled code.
 
-State s of the 2^ν states holds the last ν bits; bit x leads from p and from p + 2^(ν−1) to 2p + x. Each stage has a
-codebook of C labels, shared by all branches: branch (p, x, d) of lane p mod 16 has label
+State s of the 2^ν states holds the last ν bits; bit x leads from p and from p + 2^(ν−1) to 2p + x. Each stage has
+a codebook of C labels, shared by all branches: branch (p, x, d) of lane p mod 16 has label
 (offset of its block of 16 lanes, x and d) + lane, modulo C. Label = sign · (M · bases) + row · bases + base: the
 candidate is that row of ±H, entry by entry times that base of normals.
 
@@ -40,7 +40,7 @@ def _codebook(
     key,
     table,
     shift,
-):  # type: ignore[no-untyped-def]
+):
     """Scores of all labels of a stage, in units of a path metric and less ``shift``; sixteen more wrap around.
 
     ``weights`` and ``penalties`` (of squared entries, or none) are in units of a path metric; ``board``, shape
@@ -88,7 +88,7 @@ def _codebook(
 
 
 @njit(nogil=True, cache=True)
-def offsets(key, blocks, labels):  # type: ignore[no-untyped-def]
+def offsets(key, blocks, labels):
     """Where the labels of each block of sixteen lanes begin, for (x, d) = 00, 01, 10, 11: shape (4 · blocks,)."""
     found = np.empty(4 * blocks, np.uint32)
     for k in range(4 * blocks):
@@ -97,12 +97,12 @@ def offsets(key, blocks, labels):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def search(weights, penalties, bounds, free, states_log2, size, bases, key, table, window):  # type: ignore[no-untyped-def]
+def search(weights, penalties, bounds, free, states_log2, size, bases, key, table, window):
     """Bits of the path whose candidate scores highest: Σ weights · z − penalties · z², shape (stages,).
 
-    ``penalties``: of shape (d,), or (0,) for none; ``bounds``: where stages begin and end, (stages + 1,); ``free``: whether the bit of a stage may be 1, (stages,);
-    ``size`` × ``bases``: rows and bases of a codebook. Whenever ``window`` stages are undecided, those more than half
-    a window old are decided.
+    ``penalties``: of shape (d,), or (0,) for none; ``bounds``: where stages begin and end, (stages + 1,);
+    ``free``: whether the bit of a stage may be 1, (stages,); ``size`` × ``bases``: rows and bases of a codebook.
+    Whenever ``window`` stages are undecided, those more than half a window old are decided.
     """
     stages, count = len(bounds) - 1, 1 << states_log2
     half = count >> 1
@@ -146,6 +146,7 @@ def search(weights, penalties, bounds, free, states_log2, size, bases, key, tabl
         )
         shift = np.float32(0.0)
         row = decisions[t % held]
+        reached = count if t + 1 >= states_log2 else 2 << t
         if t < states_log2:  # the first states have one way into them
             for p in range(1 << t):
                 block, lane = 4 * (p >> 4), p & 15
@@ -169,10 +170,9 @@ def search(weights, penalties, bounds, free, states_log2, size, bases, key, tabl
                     offset[o + 3],
                 )
         if not free[t]:
-            for s in range(1, min(count, 2 << t), 2):
+            for s in range(1, reached, 2):
                 new[s] = int16(_LOWEST)
         metrics, new = new, metrics
-        reached = min(count, 2 << t)
         if t % _EVERY == 0:
             best = int16(_LOWEST)
             for s in range(reached):
@@ -186,7 +186,7 @@ def search(weights, penalties, bounds, free, states_log2, size, bases, key, tabl
 
 
 @njit(inline="always")
-def _trace(bits, decisions, metrics, reached, states_log2, decided, last, keep):  # type: ignore[no-untyped-def]
+def _trace(bits, decisions, metrics, reached, states_log2, decided, last, keep):
     """Walk back from the best state and write the bits of stages ``decided`` … ``last − keep``."""
     half = (1 << states_log2) >> 1
     state, best = int64(0), metrics[0]
@@ -204,7 +204,7 @@ def _trace(bits, decisions, metrics, reached, states_log2, decided, last, keep):
 
 
 @njit(nogil=True, cache=True)
-def walk(bits, bounds, states_log2, size, bases, key, pieces):  # type: ignore[no-untyped-def]
+def walk(bits, bounds, states_log2, size, bases, key, pieces):
     """The candidate of a path, in units of 2⁻⁴⁰, shape (bounds[-1],)."""
     half = (1 << states_log2) >> 1
     labels = 2 * size * bases
@@ -230,7 +230,7 @@ def walk(bits, bounds, states_log2, size, bases, key, pieces):  # type: ignore[n
 
 
 @njit(nogil=True, cache=True)
-def modulated(noise, amplitude, cutoff):  # type: ignore[no-untyped-def]
+def modulated(noise, amplitude, cutoff):
     """Rates of nominal stages, in units of 2⁻²⁰ amplitude², from shared normals: (amplitude + m)², m an AR(1) row.
 
     ``noise``, one longer than the rates, and ``amplitude`` in units of 2⁻²⁰; ``cutoff`` = 1 − ρ in units of 2⁻¹⁶:

@@ -2,7 +2,8 @@
 
 A *coarse* normal is a cell of probability 2⁻¹⁶ of the standard normal law: 16 bits pick it, and a table has its
 middle, which is all that an encoder needs to score a candidate. The decoder's sample is :func:`normal` of a word
-whose leading bits are those 16: exactly :func:`rdp.randomness.normal_from_words` of it. Both are integer arithmetic.
+whose leading bits are those 16: exactly :func:`rdp.randomness.normal_from_words` of it. Both are integer
+arithmetic.
 """
 
 from __future__ import annotations
@@ -50,13 +51,13 @@ def _middles(bits: int) -> NDArray[np.float32]:
 
 
 @njit(inline="always")
-def word(cell, rest):  # type: ignore[no-untyped-def]
+def word(cell, rest):
     """The word of a coarse cell (16 bits, the sign first) and 48 further bits."""
     return (uint64(cell) << uint64(49)) | (rest << uint64(1)) | (uint64(cell) >> uint64(15))
 
 
 @njit(inline="always")
-def mix64(x):  # type: ignore[no-untyped-def]
+def mix64(x):
     """A bijection of 64-bit words whose every output bit depends on every input bit (Stafford's variant 13)."""
     x = (x ^ (x >> uint64(30))) * uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> uint64(27))) * uint64(0x94D049BB133111EB)
@@ -64,7 +65,7 @@ def mix64(x):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def mix32(x):  # type: ignore[no-untyped-def]
+def mix32(x):
     """The same for 32-bit words: xors and two odd multipliers."""
     x = uint32(x ^ (x >> uint32(16)))
     x = uint32(x * uint32(0x7FEB352D))
@@ -74,42 +75,42 @@ def mix32(x):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def row_key(key, row):  # type: ignore[no-untyped-def]
+def row_key(key, row):
     """The key of a row of the field."""
     return mix64(key + uint64(row) * uint64(0x9E3779B97F4A7C15))
 
 
 @njit(inline="always")
-def pair(row, i):  # type: ignore[no-untyped-def]
+def pair(row, i):
     """32 bits: the coarse cells of columns 2i (low half) and 2i + 1 of a row."""
     return mix32(uint32(uint32(row) + uint32(i) * uint32(0x9E3779B9)))
 
 
 @njit(inline="always")
-def rest(row, column):  # type: ignore[no-untyped-def]
+def rest(row, column):
     """The 48 further bits of a column of a row."""
     return mix64(row ^ (uint64(column) * uint64(0xD1B54A32D192ED03))) >> uint64(16)
 
 
 @njit(inline="always")
-def cell(row, column):  # type: ignore[no-untyped-def]
+def cell(row, column):
     """The coarse cell of a column of a row."""
     both = pair(row, column >> 1)
     return (both >> uint32(16)) if column & 1 else (both & uint32(0xFFFF))
 
 
 @intrinsic
-def _leading_zeros(context: Any, w):  # type: ignore[no-untyped-def]
+def _leading_zeros(context: Any, w):
     """Of a 64-bit word, as an int64."""
 
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def generate(context, builder, signature, arguments):
         return builder.ctlz(arguments[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.uint64), generate
 
 
 @njit(inline="always")
-def normal(w, pieces):  # type: ignore[no-untyped-def]
+def normal(w, pieces):
     """:func:`rdp.randomness.normal_from_words` of one word, in units of 2⁻⁴⁰, an int64."""
     m = max(w >> uint64(1), uint64(1))
     zeros = _leading_zeros(m) - 1
@@ -125,7 +126,7 @@ def normal(w, pieces):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def parity(x):  # type: ignore[no-untyped-def]
+def parity(x):
     """Whether the number of ones is odd: the sign of entry (i, j) of a Hadamard matrix is that of i & j."""
     x = uint32(x)
     x ^= x >> uint32(16)
