@@ -43,10 +43,11 @@ class Permutation:
     @cached_property
     def _step(self) -> tuple[int, int]:
         """a, coprime to d, and b."""
-        words = self.shared.words(64).tolist()
-        steps = (1 + w % max(self.dimension - 1, 1) for w in words[1:])
-        step = next((a for a in steps if math.gcd(a, self.dimension) == 1), 1)
-        return step, words[0] % self.dimension
+        first, second = self.shared.words(2).tolist()
+        step = 1 + second % max(self.dimension - 1, 1)
+        while math.gcd(step, self.dimension) > 1:  # 1 is coprime to all
+            step = step % self.dimension + 1
+        return step, first % self.dimension
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,9 @@ class Rotation:
         return (0,) if self._power == self.dimension else (0, self.dimension - self._power, 0)
 
     @cached_property
-    def _signs(self) -> tuple[Words, ...]:
-        """For each window, words whose bits are signs."""
-        return tuple(self.shared.child(1, i).words(-(-self._power // 64)) for i in range(len(self._windows)))
+    def _signs(self) -> Words:
+        """The key of each window's signs."""
+        return self.shared.child(1).words(len(self._windows))
 
     @cached_property
     def _permutation(self) -> Permutation:

@@ -185,7 +185,7 @@ def blocks(coder, mean, bits, n, first=0):
     for i in range(n):
         shared = SharedRandomness(7, first + i)
         z = coder.decode(coder.encode(target, shared=shared, rng=RNG), shared=shared)
-        noise, along = (coder._turn.forward(x, shared) for x in (z - mean, mean))
+        noise, along = (coder.turn.forward(x, shared) for x in (z - mean, mean))
         seen = (noise * along)[: count * length].reshape(count, length).sum(axis=1)
         out.append(seen / np.sqrt(np.square(along)[: count * length].reshape(count, length).sum(axis=1)))
     return np.concatenate(out)
@@ -202,7 +202,7 @@ def test_the_stated_deviation_by_scale(scale):
         TrellisCoding(12288, stages_for(400.0, 12288), rotate=False), mean_of(400.0, 12288), scale, 250
     )
     assert low < seen.var() < high
-    assert abs(seen.mean()) < 0.05
+    assert abs(seen.mean()) < max(0.03, 5.0 / math.sqrt(len(seen)))
     require_law(seen, KnownCDF(normal_cdf), deviation=deviation)
 
 
@@ -311,7 +311,7 @@ def test_golden_bytes():
     data = encode(mean, effort=8, shared=SharedRandomness(3, 1), rng=RNG)
     assert data.hex() == "147080"
     z = decode(data, dimension=256, effort=8, shared=SharedRandomness(3, 1))
-    assert z[:3].tolist() == [-0.05227272187710241, -2.2635000915744286, -0.6277966588187383]
+    assert z[:3].tolist() == [-0.7426640778708133, -0.7258852909683355, 1.00084159031735]
 
 
 @settings(max_examples=60, deadline=None)

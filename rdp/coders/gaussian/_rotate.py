@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit, uint64
 
 from rdp.coders.gaussian._hadamard import transform
+from rdp.coders.gaussian._words import mix64
 
 _ROOT_HALF = math.sqrt(0.5)
 
@@ -25,26 +26,25 @@ def _scale(n):
 
 
 @njit(inline="always")
-def _signed(x, words, scale):
-    for block in range(len(words)):
-        word = words[block]
-        for j in range(min(64, len(x) - 64 * block)):
-            i = 64 * block + j
-            x[i] *= scale if (word >> uint64(j)) & uint64(1) else -scale
+def _signed(x, key, scale):
+    for start in range(0, len(x), 64):
+        word = mix64(key + uint64(start))
+        for i in range(start, min(start + 64, len(x))):
+            x[i] *= scale if (word >> uint64(i - start)) & uint64(1) else -scale
 
 
 @njit(nogil=True, cache=True)
-def signs_then_hadamard(x, words):
+def signs_then_hadamard(x, key):
     """In place."""
-    _signed(x, words, _scale(len(x)))
+    _signed(x, key, _scale(len(x)))
     transform(x)
 
 
 @njit(nogil=True, cache=True)
-def hadamard_then_signs(x, words):
+def hadamard_then_signs(x, key):
     """In place; the inverse of :func:`signs_then_hadamard` up to rounding."""
     transform(x)
-    _signed(x, words, _scale(len(x)))
+    _signed(x, key, _scale(len(x)))
 
 
 @njit(nogil=True, cache=True)

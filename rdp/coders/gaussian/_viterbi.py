@@ -230,21 +230,22 @@ def walk(bits, bounds, states_log2, size, bases, key, pieces):
 
 
 @njit(nogil=True, cache=True)
-def modulated(noise, amplitude, cutoff):
-    """Rates of nominal stages, in units of 2⁻²⁰ amplitude², from shared normals: (amplitude + m)², m an AR(1) row.
+def modulated(n, key, pieces, amplitude, cutoff):
+    """Rates of ``n`` nominal stages, in units of 2⁻²⁰: (amplitude + m)², m an AR(1) row of normals w of this key.
 
-    ``noise``, one longer than the rates, and ``amplitude`` in units of 2⁻²⁰; ``cutoff`` = 1 − ρ in units of 2⁻¹⁶:
-    m ← m + cutoff (w − m), begun with its stationary variance (1 − ρ)/(1 + ρ).
+    ``amplitude`` in units of 2⁻²⁰; ``cutoff`` = 1 − ρ in units of 2⁻¹⁶: m ← m + cutoff (w − m), begun with its
+    stationary variance (1 − ρ)/(1 + ρ).
     """
-    rates = np.empty(len(noise) - 1, np.int64)
+    rates = np.empty(n, np.int64)
     ratio = (cutoff << 16) // ((1 << 17) - cutoff)
     root = int64(0)
     for bit in range(16, -1, -1):  # of the ratio, by bits
         if (root + (1 << bit)) * (root + (1 << bit)) <= ratio << 16:
             root += 1 << bit
-    m = (noise[0] * root) >> 16
+    m = ((words.normal(words.mix64(key), pieces) >> 20) * root) >> 16
     for i in range(len(rates)):
-        m += ((noise[i + 1] - m) * cutoff) >> 16
+        w = words.normal(words.mix64(key + uint64(i + 1)), pieces) >> 20
+        m += ((w - m) * cutoff) >> 16
         reached = max(amplitude + m, amplitude >> 2) >> 10
         rates[i] = reached * reached
     return rates

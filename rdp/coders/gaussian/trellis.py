@@ -79,7 +79,7 @@ class TrellisCoding:
         need = stages_for(
             target.kl_bits, self.dimension, states_log2=self.states_log2, modulate=self.modulate
         )
-        mean = self._turn.mean(target, shared)
+        mean = self.turn.mean(target, shared)
         if need > self.bits * 1.001 + 1:
             raise RestrictedCapacity(
                 f"target of {target.kl_bits:.1f} bits needs bits={need}, not {self.bits}"
@@ -92,7 +92,7 @@ class TrellisCoding:
         v = np.broadcast_to(target.variance, mean.shape)
         if self.rotate and v.min() != v.max():
             raise refuse("variance", v, "must be one number for all coordinates where rotate=True")
-        v = v if self.rotate else self._turn.forward(v, shared)
+        v = v if self.rotate else self.turn.forward(v, shared)
         weights = (mean / v).astype(np.float32)
         penalties = (0.5 * (1.0 / v - 1.0)).astype(np.float32) if v.min() < 1.0 else np.zeros(0, np.float32)
         found = _viterbi.search(
@@ -127,7 +127,7 @@ class TrellisCoding:
             _words.key_of(shared.child(0)),
             _words.pieces(),
         )
-        return self._turn.back(z * 2.0**-40, shared)
+        return self.turn.back(z * 2.0**-40, shared)
 
     def models(self) -> Uniform:
         """The model of every symbol: one bit."""
@@ -135,14 +135,14 @@ class TrellisCoding:
 
     def stages(self, shared: SharedRandomness) -> Integers:
         """Where the coordinates of each stage begin and where the last ones end, shape (stages + 1,)."""
-        from rdp.coders.gaussian import _viterbi
+        from rdp.coders.gaussian import _viterbi, _words
 
         n, d = self.bits, self.dimension
         if not self.modulate:
             return np.arange(n + 1) * d // n
-        noise = np.rint(shared.child(1).normal(n + 1) * 2.0**20).astype(np.int64)
-        amplitude, cutoff = _modulation(self.states_log2)
-        rates = _viterbi.modulated(noise, amplitude, cutoff)
+        amplitude, cutoff = _modulation(self.states_log2, n)
+        key = _words.key_of(shared.child(1))
+        rates = _viterbi.modulated(n, key, _words.pieces(), amplitude, cutoff)
         reached = np.concatenate([[0], np.cumsum(rates)])
         unit = (amplitude >> 10) ** 2
         count = min(max(1, (int(reached[-1]) + unit // 2) // unit), d)
@@ -152,7 +152,7 @@ class TrellisCoding:
         return np.asarray((at * d + (within * d >> 20)) // n)
 
     @cached_property
-    def _turn(self) -> Rotated:
+    def turn(self) -> Rotated:
         return Rotated(self.dimension, self.rotate)
 
     def _codebook(self, bounds: NDArray[Any]) -> tuple[int, int]:
@@ -176,9 +176,13 @@ def stages_for(kl_bits: float, dimension: int, *, states_log2: int = 14, modulat
     return max(1, math.ceil(plain * (1.0 + 0.075 * (plain / dimension) ** 2) + search))
 
 
-def _modulation(states_log2: int) -> tuple[int, int]:
-    """Amplitude of a stage, √(2 ln 2 / (1 + e)), in units of 2⁻²⁰, and 1 − ρ in units of 2⁻¹⁶."""
-    return 1_188_000, _CUTOFF[states_log2 - _FIRST]
+def _modulation(states_log2: int, bits: int) -> tuple[int, int]:
+    """Amplitude of a stage, √(2 ln 2 / (1 + e)), in units of 2⁻²⁰, and 1 − ρ in units of 2⁻¹⁶.
+
+    Few stages leave less noise out, and that more evenly over all of them: f_c falls in proportion below 2.7 / f_c.
+    """
+    cutoff = _CUTOFF[states_log2 - _FIRST]
+    return 1_188_000, cutoff * min(2**20, bits * cutoff) >> 20
 
 
 _FIRST = 5
