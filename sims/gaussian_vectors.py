@@ -109,7 +109,7 @@ def _deviation(
 
     return Claim(
         name="trellis-with-modulation" if modulate else "trellis-without-modulation",
-        covers=(),
+        covers=("trellis-coded-simulation", "shared-rate-modulation"),
         reference=("havasi2019",),
         statement="A trellis of 2¹² states sends the mean of a Gaussian vector of 240 bits "
         + (
@@ -142,7 +142,7 @@ def _shape(name: str, mean: Callable[[np.random.Generator], Floats]) -> Claim:
 
     return Claim(
         name=f"trellis-after-rotation-{name}",
-        covers=(),
+        covers=("shared-rotation", "trellis-coded-simulation"),
         reference=("ailon2009",),
         statement=f"After a shared random rotation a {name} mean costs what any other of its norm does.",
         draw=_sent(coder, mean=shaped),
@@ -176,7 +176,7 @@ def _wide() -> Claim:
 
     return Claim(
         name="trellis-from-a-wide-proposal",
-        covers=(),
+        covers=("wide-proposal",),
         reference=("havasi2019",),
         statement="From N(0, (1 + s²) I), s² the mean square of the mean, N(mean, I) costs less than its "
         "divergence from N(0, I), with noise of the right variance.",
@@ -221,7 +221,7 @@ def _orthogonal() -> Claim:
 
     return Claim(
         name="shared-rotation-is-orthogonal",
-        covers=(),
+        covers=("shared-rotation",),
         reference=("ailon2009",),
         statement="The shared rotation keeps inner products, and spreads one entry over all coordinates alike.",
         draw=draw_with(lambda rotation, x: rotation.forward(x)),

@@ -1,4 +1,4 @@
-"""The theory sheet's statements by name, in its order: what there is to claim."""
+"""What there is to claim, by name: the theory sheet's statements in its order, then what is measured here."""
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Classical rate-distortion": (
@@ -118,6 +118,12 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "universal-critic",
         "critic-no-false-alarm",
         "critic-expectation",
+    ),
+    "Gaussian vectors": (  # docs/gaussian-simulation.md
+        "shared-rotation",
+        "trellis-coded-simulation",
+        "shared-rate-modulation",
+        "wide-proposal",
     ),
 }
 

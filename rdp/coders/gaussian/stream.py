@@ -7,16 +7,25 @@ Both ends know the proposal N(0, ``proposal_variance``), the method and the comm
 and :class:`StepDecoder` do the same for a sequence of steps, of which the mean of each may depend on the samples
 before it, and of which any prefix decodes: what progressive coding with a diffusion model needs.
 
-==================  ===========  ========================================================  ====================
-method              its law      what it is                                                effort, by default
-==================  ===========  ========================================================  ====================
-``"trellis"``       approximate  :class:`TrellisCoding` with shared rate modulation        ν = 14
-``"plain-trellis"``  approximate  the same without: fewer bits, too little variance         ν = 14
-``"wide-trellis"``  approximate  the same from N(0, variance + mean square of the mean)    ν = 14
-==================  ===========  ========================================================  ====================
+===================  ============================================================  =======================
+method               what it is                                                    effort, and its default
+===================  ============================================================  =======================
+``"trellis"``        :class:`~rdp.coders.gaussian.trellis.TrellisCoding` with      ν, 14: 2^ν states
+                     shared rate modulation
+``"plain-trellis"``  the same without: fewer bits, too little variance along       ν, 14
+                     the mean
+``"wide-trellis"``   that from N(0, variance + mean square of the mean), whose     ν, 14
+                     scale is sent
+``"race"``           :class:`~rdp.coders.gaussian.race.ChunkedRace`, independent   log2 of the candidates
+                     candidates                                                    a chunk, 18
+``"hadamard"``       :class:`~rdp.coders.gaussian.race.HadamardRace`               the same, 24
+``"hadamard-group"``  the same, racing groups                                      the same, 22
+===================  ============================================================  =======================
 
-A stream holds what a decoder must be told (how many bits, the scale of a wide proposal) and the bits themselves,
-both counted; checksums are the container's (:mod:`rdp.bitstream`).
+All are approximate: their classes and docs/gaussian-simulation.md say how far. Races have chunks of effort − 8
+bits, so that they are cut off 8 bits past the divergence. A stream holds what a decoder must be told (how many
+bits, the scale of a wide proposal) and the bits themselves, both counted; checksums are the container's
+(:mod:`rdp.bitstream`).
 """
 
 from __future__ import annotations
@@ -24,17 +33,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from rdp.bitstream import DecodeError
+from rdp.coders.entropy import Decoder, Encoder
+from rdp.coders.gaussian.race import ChunkedRace, HadamardRace
 from rdp.coders.gaussian.trellis import TrellisCoding, stages_for
 from rdp.coders.targets import DiagonalGaussianTarget, GaussianTarget, RestrictedCapacity
 from rdp.randomness import SharedRandomness
 from rdp.validate import Floats, integer, one_of, positive, real, refuse
 
-METHODS = ("trellis", "plain-trellis", "wide-trellis")
+METHODS = ("trellis", "plain-trellis", "wide-trellis", "race", "hadamard", "hadamard-group")
 
 _OCTAVE = 64  # steps of a wide proposal's variance in a factor of two
 
@@ -158,15 +170,15 @@ class _Trellis:
         if self.wide:
             if not (p == 1.0).all() or v.min() != v.max():
                 raise ValueError("a wide trellis makes its own proposal; variance must be one number")
-            k = max(0, round(_OCTAVE * math.log2(float(v[0]) + float(np.mean(m**2))) + 0.5) + _SHIFT)
-            head, scale = varint(k), np.full(m.size, _root(k))
+            k = math.ceil(_OCTAVE * math.log2(float(v[0]) + float(np.mean(m**2))))
+            head, scale = varint(2 * k if k >= 0 else -2 * k - 1), np.full(m.size, _root(k))
         ratio = np.minimum(v / scale**2, 1.0)
         same = ratio.min() == ratio.max()
         target = (
             GaussianTarget(m / scale, float(ratio[0])) if same else DiagonalGaussianTarget(m / scale, ratio)
         )
         if target.kl_bits == 0.0:
-            return varint(0) + head, scale * self._prior(shared)
+            return varint(0) + head, scale * _prior(self.dimension, shared)
         bits = stages_for(target.kl_bits, m.size, states_log2=self.states_log2, modulate=self.modulate)
         if bits > m.size:
             raise RestrictedCapacity(
@@ -175,17 +187,17 @@ class _Trellis:
             )
         coder = self._coder(bits, rotate=bool(same))
         symbols = coder.encode(target, shared=shared, rng=rng)
-        # Two bits of the first number say whether coordinates were rotated.
+        # The last bit of the first number says whether coordinates were only permuted.
         data = varint(2 * bits + int(not same)) + head + np.packbits(symbols.astype(np.uint8)).tobytes()
         return data, scale * coder.decode(symbols, shared=shared)
 
     def decode(self, reader: _Reader, p: Floats, shared: SharedRandomness) -> Floats:
         bits, plain = divmod(reader.varint(), 2)
-        scale = np.full(self.dimension, _root(reader.varint())) if self.wide else np.sqrt(p)
+        scale = np.full(self.dimension, _root(_signed(reader.varint()))) if self.wide else np.sqrt(p)
         if bits == 0:
             if plain:
                 raise DecodeError("a sample of the proposal has no other form")
-            return np.asarray(scale * self._prior(shared))
+            return np.asarray(scale * _prior(self.dimension, shared))
         if bits > self.dimension:
             raise DecodeError(f"{bits} bits for {self.dimension} coordinates must be at most one each")
         coder = self._coder(bits, rotate=not plain)
@@ -198,26 +210,90 @@ class _Trellis:
     def _coder(self, bits: int, *, rotate: bool) -> TrellisCoding:
         return TrellisCoding(self.dimension, bits, self.states_log2, self.modulate, rotate)
 
-    def _prior(self, shared: SharedRandomness) -> Floats:
-        return shared.child(3).normal(self.dimension)
+
+@dataclass(frozen=True)
+class _Race:
+    dimension: int
+    candidates_log2: int
+    kind: str
+
+    def encode(
+        self, m: Floats, v: Floats, p: Floats, shared: SharedRandomness, rng: np.random.Generator
+    ) -> tuple[bytes, Floats]:
+        scale, ratio = np.sqrt(p), np.minimum(v / p, 1.0)
+        if ratio.min() != ratio.max():
+            raise ValueError(
+                "variance must be one multiple of proposal_variance for a race; a trellis takes any"
+            )
+        target = GaussianTarget(m / scale, float(ratio[0]))
+        if target.kl_bits == 0.0:
+            return varint(0), scale * _prior(self.dimension, shared)
+        chunks = max(1, math.ceil(target.kl_bits / (self.candidates_log2 - _PAST)))
+        if chunks > self._most_chunks:
+            raise RestrictedCapacity(
+                f"target of {target.kl_bits:.0f} bits needs {chunks} chunks; {self.dimension} coordinates give "
+                f"{self._most_chunks} to method {self.kind}"
+            )
+        quarters = max(1, math.ceil(4.0 * target.kl_bits / chunks))
+        coder, encoder = self._coder(chunks), Encoder()
+        symbols = coder.encode(target, shared=shared, rng=rng)
+        for model, symbol in zip(coder.models(quarters / 4.0), symbols, strict=True):
+            model.put(encoder, [symbol])
+        words = encoder.finish()
+        data = varint(chunks) + varint(quarters) + varint(len(words) // 4) + words
+        return data, scale * coder.decode(symbols, shared=shared)
+
+    def decode(self, reader: _Reader, p: Floats, shared: SharedRandomness) -> Floats:
+        chunks = reader.varint()
+        if chunks == 0:
+            return np.asarray(np.sqrt(p) * _prior(self.dimension, shared))
+        quarters, words = reader.varint(), reader.varint()
+        if chunks > self._most_chunks or not 0 < quarters <= 4 * self.candidates_log2:
+            raise DecodeError(f"{chunks} chunks of {quarters / 4} bits are more than this method sends")
+        decoder, coder = Decoder(reader.take(4 * words)), self._coder(chunks)
+        symbols = np.concatenate([model.get(decoder, 1) for model in coder.models(quarters / 4.0)])
+        decoder.finish()
+        return np.asarray(np.sqrt(p) * coder.decode(symbols, shared=shared))
+
+    @property
+    def _most_chunks(self) -> int:
+        return self.dimension if self.kind == "race" else max(1, self.dimension // 64)
+
+    def _coder(self, chunks: int) -> ChunkedRace | HadamardRace:
+        if self.kind == "race":
+            return ChunkedRace(self.dimension, chunks, self.candidates_log2)
+        mode: Literal["group", "fast"] = "group" if self.kind == "hadamard-group" else "fast"
+        return HadamardRace(self.dimension, chunks, self.candidates_log2, mode=mode)
 
 
-def _coder(method: str, effort: int | None, dimension: int) -> _Trellis:
+_PAST = 8
+_EFFORTS = {"race": 18, "hadamard": 24, "hadamard-group": 22}
+
+
+def _prior(dimension: int, shared: SharedRandomness) -> Floats:
+    return shared.child(3).normal(dimension)
+
+
+def _coder(method: str, effort: int | None, dimension: int) -> _Trellis | _Race:
     one_of("method", method, METHODS)
     integer("dimension", dimension, least=1, most=2**24)
+    if method in _EFFORTS:
+        candidates = _EFFORTS[method] if effort is None else effort
+        return _Race(dimension, integer("effort", candidates, least=_PAST + 2, most=40), method)
     states = integer("effort", 14 if effort is None else effort, least=5, most=20)
     return _Trellis(dimension, states, modulate=method == "trellis", wide=method == "wide-trellis")
 
 
-_SHIFT = 64 * _OCTAVE
+def _signed(code: int) -> int:
+    return -(code + 1) // 2 if code & 1 else code // 2
 
 
 @cache
 def _root(k: int) -> float:
-    """2^((k − shift)/128), the standard deviation of a wide proposal, by integer square roots alone."""
-    if not 0 <= k <= 2 * _SHIFT:
-        raise DecodeError(f"scale {k} of a wide proposal must be at most {2 * _SHIFT}")
-    whole, part = divmod(k - _SHIFT, 2 * _OCTAVE)
+    """2^(k/128), the standard deviation of a wide proposal, by integer square roots alone."""
+    if not abs(k) <= 64 * _OCTAVE:
+        raise DecodeError(f"scale {k} of a wide proposal must be at most {64 * _OCTAVE}")
+    whole, part = divmod(k, 2 * _OCTAVE)
     value, root = 1 << 60, 2 << 60
     for bit in range(7):
         root = math.isqrt(root << 60)
