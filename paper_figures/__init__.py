@@ -18,7 +18,9 @@ from paper_figures import (
     cost_of_realism,
     denoising,
     diffc_gaussian,
+    dithering,
     gaussian_rdp,
+    gaussian_vectors,
     half_theorem,
     half_theorem_patches,
     index_laws,
@@ -30,6 +32,7 @@ from paper_figures import (
     realism_against_distortion,
     simulation_overhead,
     simulation_runtime,
+    structured_candidates,
 )
 
 
@@ -50,6 +53,7 @@ FIGURES: Mapping[str, Figure] = {
         gaussian_rdp,
         bernoulli_rdp,
         quantisation_over_bound,
+        dithering,
         blurry_and_realistic,
         diffc_gaussian,
         half_theorem,
@@ -58,6 +62,8 @@ FIGURES: Mapping[str, Figure] = {
         simulation_overhead,
         simulation_runtime,
         index_laws,
+        gaussian_vectors,
+        structured_candidates,
         photographs,
         denoising,
         patches,

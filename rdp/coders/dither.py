@@ -113,7 +113,7 @@ class DitheredGaussianCoder:
         # The left edge of index k, at the middle of the dither's cell: (k + (u − ½) / 2^low_bits) · step.
         halves = (indices << (b + 1 + self._low_bits)) + (2 * cells + 1 - 2 ** (b + 1))
         edges = (halves * self._step << 7) >> (b + 1 + self._low_bits)  # in units of 2⁻²³
-        masses = np.diff(_normal_cdf(edges), axis=1)
+        masses = np.diff(normal_cdf(edges), axis=1)
         escape = np.maximum(2**_TAIL_BITS - masses.sum(axis=1, keepdims=True), 0)
         return np.concatenate([masses, escape], axis=1)
 
@@ -151,7 +151,7 @@ class UniversalQuantiser:
         return reconstruct(k, dither_from_words(shared.dither_words(len(k))))
 
 
-def _normal_cdf(x: Integers) -> Integers:
+def normal_cdf(x: Integers) -> Integers:
     """Φ(x · 2⁻²³) in units of 2⁻⁴⁸, by linear interpolation of the shipped tail, all in integers."""
     tail = _tail()
     size = np.minimum(np.abs(x), (len(tail) - 1) << 16)

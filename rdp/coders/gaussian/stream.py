@@ -20,10 +20,13 @@ method               what it is                                                 
                      candidates                                                    a chunk, 18
 ``"hadamard"``       :class:`~rdp.coders.gaussian.race.HadamardRace`               the same, 24
 ``"hadamard-group"``  the same, racing groups                                      the same, 22
+``"layered"``        :class:`~rdp.coders.layered.LayeredGaussianCoder` for each    none
+                     coordinate, **exact**: half a bit a coordinate over the
+                     least possible at high rate, but ten times that at low rate
 ===================  ============================================================  =======================
 
-All are approximate: their classes and docs/gaussian-simulation.md say how far. Races have chunks of effort − 8
-bits, so that they are cut off 8 bits past the divergence. A stream holds what a decoder must be told (how many
+The others are approximate: their classes and docs/gaussian-simulation.md say how far. Races have chunks of effort
+− 8 bits, so that they are cut off 8 bits past the divergence. A stream holds what a decoder must be told (how many
 bits, the scale of a wide proposal) and the bits themselves, both counted; checksums are the container's
 (:mod:`rdp.bitstream`).
 """
@@ -42,11 +45,12 @@ from rdp.bitstream import DecodeError
 from rdp.coders.entropy import Decoder, Encoder
 from rdp.coders.gaussian.race import ChunkedRace, HadamardRace
 from rdp.coders.gaussian.trellis import TrellisCoding, stages_for
+from rdp.coders.layered import LayeredGaussianCoder
 from rdp.coders.targets import DiagonalGaussianTarget, GaussianTarget, RestrictedCapacity
 from rdp.randomness import SharedRandomness
 from rdp.validate import Floats, integer, one_of, positive, real, refuse
 
-METHODS = ("trellis", "plain-trellis", "wide-trellis", "race", "hadamard", "hadamard-group")
+METHODS = ("trellis", "plain-trellis", "wide-trellis", "race", "hadamard", "hadamard-group", "layered")
 
 _OCTAVE = 64  # steps of a wide proposal's variance in a factor of two
 
@@ -64,7 +68,7 @@ def encode(
     """Bytes for one sample of N(mean, variance) at a decoder that knows N(0, proposal_variance).
 
     ``mean`` of shape (d,), d ≤ 2²⁴; the variances are numbers or of shape (d,), ``variance`` at most
-    ``proposal_variance`` (which ``"wide-trellis"`` makes by itself, and does not take).
+    ``proposal_variance`` (which ``"wide-trellis"`` makes by itself; for ``"layered"`` both are one, the noise's).
     Where their ratio is one number for all coordinates, the mean is rotated first and its shape does not matter.
 
     ``RestrictedCapacity``, a ``ValueError``, for a target that the method cannot reach: the trellises send at most
@@ -266,6 +270,33 @@ class _Race:
         return HadamardRace(self.dimension, chunks, self.candidates_log2, mode=mode)
 
 
+@dataclass(frozen=True)
+class _Layered:
+    dimension: int
+
+    def encode(
+        self, m: Floats, v: Floats, p: Floats, shared: SharedRandomness, rng: np.random.Generator
+    ) -> tuple[bytes, Floats]:
+        if not np.allclose(v, p, rtol=1e-12):
+            raise ValueError("variance must be proposal_variance for a layered quantiser: that of the noise")
+        scale = np.sqrt(p)
+        k = math.ceil(_OCTAVE * math.log2(float(np.mean((m / scale) ** 2)) + 2.0**-40))
+        words = self._coder(k).encode(m / scale, shared=shared)
+        data = varint(2 * k if k >= 0 else -2 * k - 1) + varint(len(words) // 4) + words
+        return data, scale * self._coder(k).decode(words, (self.dimension,), shared=shared)
+
+    def decode(self, reader: _Reader, p: Floats, shared: SharedRandomness) -> Floats:
+        coder = self._coder(_signed(reader.varint()))
+        words = reader.take(4 * reader.varint())
+        return np.asarray(np.sqrt(p) * coder.decode(words, (self.dimension,), shared=shared))
+
+    def _coder(self, k: int) -> LayeredGaussianCoder:
+        root = _root(k)
+        if not 2.0**-29 < root < 2.0**29:
+            raise DecodeError(f"scale 2^({k}/64) of a mean must lie in 2⁻⁵⁸ … 2⁵⁸")
+        return LayeredGaussianCoder(variance=root**2)
+
+
 _PAST = 8
 _EFFORTS = {"race": 18, "hadamard": 24, "hadamard-group": 22}
 
@@ -274,9 +305,13 @@ def _prior(dimension: int, shared: SharedRandomness) -> Floats:
     return shared.child(3).normal(dimension)
 
 
-def _coder(method: str, effort: int | None, dimension: int) -> _Trellis | _Race:
+def _coder(method: str, effort: int | None, dimension: int) -> _Trellis | _Race | _Layered:
     one_of("method", method, METHODS)
     integer("dimension", dimension, least=1, most=2**24)
+    if method == "layered":
+        if effort is not None:
+            raise refuse("effort", effort, "must be left alone: a layered quantiser searches nothing")
+        return _Layered(dimension)
     if method in _EFFORTS:
         candidates = _EFFORTS[method] if effort is None else effort
         return _Race(dimension, integer("effort", candidates, least=_PAST + 2, most=40), method)
