@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from rdp.randomness import SharedRandomness, Words
 from rdp.validate import Floats, integer, real
+
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,7 @@ class Permutation:
 
     @cached_property
     def _step(self) -> tuple[int, int]:
-        """a, coprime to d, and b."""
-        first, second = self.shared.words(2).tolist()
-        step = 1 + second % max(self.dimension - 1, 1)
-        while math.gcd(step, self.dimension) > 1:  # 1 is coprime to all
-            step = step % self.dimension + 1
-        return step, first % self.dimension
+        return _affine(self.shared.words(2), self.dimension)
 
 
 @dataclass(frozen=True)
@@ -71,36 +68,31 @@ class Rotation:
         """R x for ``x`` of shape (d,)."""
         from rdp.coders.gaussian import _rotate
 
-        y = _row(x, self.dimension)
-        for start, signs in zip(self._windows, self._signs, strict=True):
-            _rotate.signs_then_hadamard(y[start : start + self._power], signs)
-        return self._permutation.forward(y)
+        return np.asarray(_rotate.forward(_row(x, self.dimension), *self._parts))
 
     def inverse(self, x: ArrayLike) -> Floats:
         """R⁻¹ x = Rᵀ x for ``x`` of shape (d,)."""
         from rdp.coders.gaussian import _rotate
 
-        y = self._permutation.inverse(x)
-        for start, signs in zip(self._windows[::-1], self._signs[::-1], strict=True):
-            _rotate.hadamard_then_signs(y[start : start + self._power], signs)
-        return y
-
-    @property
-    def _power(self) -> int:
-        return 1 << (self.dimension.bit_length() - 1)
-
-    @property
-    def _windows(self) -> tuple[int, ...]:
-        return (0,) if self._power == self.dimension else (0, self.dimension - self._power, 0)
+        return np.asarray(_rotate.inverse(_row(x, self.dimension), *self._parts))
 
     @cached_property
-    def _signs(self) -> Words:
-        """The key of each window's signs."""
-        return self.shared.child(1).words(len(self._windows))
+    def _parts(self) -> tuple[Integers, Words, int, int, int]:
+        """Where each window begins, the key of its signs, its length; step and start of the permutation."""
+        d = self.dimension
+        power = 1 << (d.bit_length() - 1)
+        windows = np.array([0] if power == d else [0, d - power, 0])
+        words = self.shared.words(5)
+        return windows, words[2:], power, *_affine(words[:2], d)
 
-    @cached_property
-    def _permutation(self) -> Permutation:
-        return Permutation(self.dimension, self.shared.child(2))
+
+def _affine(words: Words, dimension: int) -> tuple[int, int]:
+    """a, coprime to d, and b."""
+    first, second = words.tolist()
+    step = 1 + second % max(dimension - 1, 1)
+    while math.gcd(step, dimension) > 1:  # 1 is coprime to all
+        step = step % dimension + 1
+    return step, first % dimension
 
 
 def _row(x: ArrayLike, dimension: int) -> Floats:

@@ -109,8 +109,8 @@ def check_stated_deviation(
     """The mean arrives within ``bias`` of itself, and the variance along it within bounds by scale.
 
     ``variances`` maps bits a block to the least and the largest variance that are stated. Intervals at ``level``
-    must not lie past a bound, and not reach past it by more than ``bias`` or ``resolution``: take a larger ``n`` if
-    they do.
+    must not lie past a bound, and not reach past it by more than ``bias`` or ``resolution``; take a larger ``n``
+    if they do.
     """
     found = along(simulator, mean, n=n, scales=tuple(variances), order=order, bits=bits)
     pairs: list[Comparison] = [

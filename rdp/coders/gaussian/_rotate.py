@@ -73,3 +73,20 @@ def unpermute(x, step, start):
         if at >= n:
             at -= n
     return y
+
+
+@njit(nogil=True, cache=True)
+def forward(x, windows, keys, power, step, start):
+    """Signs and H on each window of ``power`` coordinates, in place, then the permutation: a new row."""
+    for i in range(len(windows)):
+        signs_then_hadamard(x[windows[i] : windows[i] + power], keys[i])
+    return permute(x, step, start)
+
+
+@njit(nogil=True, cache=True)
+def inverse(x, windows, keys, power, step, start):
+    """The inverse of :func:`forward` up to rounding: a new row."""
+    y = unpermute(x, step, start)
+    for i in range(len(windows) - 1, -1, -1):
+        hadamard_then_signs(y[windows[i] : windows[i] + power], keys[i])
+    return y

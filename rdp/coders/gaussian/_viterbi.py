@@ -230,22 +230,34 @@ def walk(bits, bounds, states_log2, size, bases, key, pieces):
 
 
 @njit(nogil=True, cache=True)
-def modulated(n, key, pieces, amplitude, cutoff):
-    """Rates of ``n`` nominal stages, in units of 2⁻²⁰: (amplitude + m)², m an AR(1) row of normals w of this key.
+def modulated_bounds(n, d, key, pieces, amplitude, cutoff):
+    """Bounds of about ``n`` stages of ``d`` coordinates, whose rate is (amplitude + m)², m an AR(1) row.
 
-    ``amplitude`` in units of 2⁻²⁰; ``cutoff`` = 1 − ρ in units of 2⁻¹⁶: m ← m + cutoff (w − m), begun with its
-    stationary variance (1 − ρ)/(1 + ρ).
+    ``amplitude`` in units of 2⁻²⁰; ``cutoff`` = 1 − ρ in units of 2⁻¹⁶: m ← m + cutoff (w − m) for normals w of
+    this key, begun with the stationary variance (1 − ρ)/(1 + ρ). There are as many stages as the rates, in units
+    of amplitude², come to; each has the same share of them.
     """
-    rates = np.empty(n, np.int64)
     ratio = (cutoff << 16) // ((1 << 17) - cutoff)
     root = int64(0)
     for bit in range(16, -1, -1):  # of the ratio, by bits
         if (root + (1 << bit)) * (root + (1 << bit)) <= ratio << 16:
             root += 1 << bit
     m = ((words.normal(words.mix64(key), pieces) >> 20) * root) >> 16
-    for i in range(len(rates)):
+    reached = np.zeros(n + 1, np.int64)  # in units of 2⁻²⁰
+    for i in range(n):
         w = words.normal(words.mix64(key + uint64(i + 1)), pieces) >> 20
         m += ((w - m) * cutoff) >> 16
-        reached = max(amplitude + m, amplitude >> 2) >> 10
-        rates[i] = reached * reached
-    return rates
+        size = max(amplitude + m, amplitude >> 2) >> 10
+        reached[i + 1] = reached[i] + size * size
+    unit = (amplitude >> 10) * (amplitude >> 10)
+    count = min(max(int64(1), (reached[n] + unit // 2) // unit), d)
+    bounds = np.empty(count + 1, np.int64)
+    at = 0
+    for i in range(count):
+        wanted = i * reached[n] // count
+        while reached[at + 1] <= wanted:
+            at += 1
+        within = ((wanted - reached[at]) << 20) // (reached[at + 1] - reached[at])
+        bounds[i] = (at * d + (within * d >> 20)) // n
+    bounds[count] = d
+    return bounds

@@ -140,19 +140,12 @@ class TrellisCoding:
         n, d = self.bits, self.dimension
         if not self.modulate:
             return np.arange(n + 1) * d // n
-        amplitude, cutoff = _modulation(self.states_log2, n)
-        key = _words.key_of(shared.child(1))
-        rates = _viterbi.modulated(n, key, _words.pieces(), amplitude, cutoff)
-        reached = np.concatenate([[0], np.cumsum(rates)])
-        unit = (amplitude >> 10) ** 2
-        count = min(max(1, (int(reached[-1]) + unit // 2) // unit), d)
-        wanted = np.arange(count + 1) * int(reached[-1]) // count
-        at = np.clip(np.searchsorted(reached, wanted, side="right") - 1, 0, n - 1)
-        within = ((wanted - reached[at]) << 20) // rates[at]
-        return np.asarray((at * d + (within * d >> 20)) // n)
+        key, (amplitude, cutoff) = _words.key_of(shared.child(1)), _modulation(self.states_log2, n)
+        return np.asarray(_viterbi.modulated_bounds(n, d, key, _words.pieces(), amplitude, cutoff))
 
     @cached_property
     def turn(self) -> Rotated:
+        """The map to the coordinates in the order in which stages cut them."""
         return Rotated(self.dimension, self.rotate)
 
     def _codebook(self, bounds: NDArray[Any]) -> tuple[int, int]:
@@ -179,7 +172,8 @@ def stages_for(kl_bits: float, dimension: int, *, states_log2: int = 14, modulat
 def _modulation(states_log2: int, bits: int) -> tuple[int, int]:
     """Amplitude of a stage, √(2 ln 2 / (1 + e)), in units of 2⁻²⁰, and 1 − ρ in units of 2⁻¹⁶.
 
-    Few stages leave less noise out, and that more evenly over all of them: f_c falls in proportion below 2.7 / f_c.
+    Few stages leave less noise out, and that more evenly over all of them: below 2.7 / f_c of them f_c falls in
+    proportion.
     """
     cutoff = _CUTOFF[states_log2 - _FIRST]
     return 1_188_000, cutoff * min(2**20, bits * cutoff) >> 20
