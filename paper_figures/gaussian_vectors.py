@@ -75,10 +75,9 @@ def _coders() -> list[tuple[str, int, Simulator, Callable[[Symbols], float], int
     for candidates in CANDIDATES:
         fast = HadamardRace(DIMENSION, CHUNKS, candidates, mode="fast")
         group = HadamardRace(DIMENSION, CHUNKS, candidates, mode="group")
-        found += [
-            ("hadamard", candidates, fast, _cost(fast), 4),
-            ("group", candidates, group, _cost(group), 12),
-        ]
+        found.append(("hadamard", candidates, fast, _cost(fast), 4))
+        if candidates < CANDIDATES[-1]:
+            found.append(("group", candidates, group, _cost(group), 12))
     independent = ChunkedRace(DIMENSION, CHUNKS, 16, rotate=False)
     found.append(("independent", 16, independent, _cost(independent), 12))
     return found

@@ -161,7 +161,9 @@ def _wide() -> Claim:
         mu = rng.standard_normal(d)
         return np.asarray(mu * math.sqrt(s2 * d) / np.linalg.norm(mu))
 
-    coder = TrellisCoding(d, stages_for(information, d, states_log2=12, modulate=False), 12, modulate=False)
+    coder = TrellisCoding(
+        d, stages_for(information, d, states_log2=12, modulate=False, excess=0.0), 12, modulate=False
+    )
     narrow = s2 * d / (2.0 * math.log(2.0))
 
     def compare(m: Moments) -> list[Comparison]:

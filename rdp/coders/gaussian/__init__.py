@@ -1,1 +1,9 @@
-"""Gaussian channel simulation in many dimensions."""
+"""Gaussian channel simulation in up to 2²⁴ dimensions: a mean in, bytes out, a sample at the other end.
+
+:func:`encode` and :func:`decode` are where to start (:mod:`rdp.coders.gaussian.stream`); docs/gaussian-simulation.md
+says what each method costs and how far its samples are from the target's law.
+"""
+
+from rdp.coders.gaussian.stream import METHODS, StepDecoder, StepEncoder, decode, encode
+
+__all__ = ["METHODS", "StepDecoder", "StepEncoder", "decode", "encode"]

@@ -44,7 +44,7 @@ from numpy.typing import ArrayLike
 from rdp.bitstream import DecodeError
 from rdp.coders.entropy import Decoder, Encoder
 from rdp.coders.gaussian.race import ChunkedRace, HadamardRace
-from rdp.coders.gaussian.trellis import TrellisCoding, stages_for
+from rdp.coders.gaussian.trellis import TrellisCoding, excess_of, stages_for
 from rdp.coders.layered import LayeredGaussianCoder
 from rdp.coders.targets import DiagonalGaussianTarget, GaussianTarget, RestrictedCapacity
 from rdp.randomness import SharedRandomness
@@ -183,7 +183,13 @@ class _Trellis:
         )
         if target.kl_bits == 0.0:
             return varint(0) + head, scale * _prior(self.dimension, shared)
-        bits = stages_for(target.kl_bits, m.size, states_log2=self.states_log2, modulate=self.modulate)
+        bits = stages_for(
+            target.kl_bits,
+            m.size,
+            states_log2=self.states_log2,
+            modulate=self.modulate,
+            excess=excess_of(target),
+        )
         if bits > m.size:
             raise RestrictedCapacity(
                 f"target of {target.kl_bits:.0f} bits needs {bits}; a trellis has one for each of {m.size} "

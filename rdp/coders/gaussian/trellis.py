@@ -23,7 +23,7 @@ from rdp.coders.integers import Uniform
 from rdp.coders.targets import DiagonalGaussianTarget, GaussianTarget, RestrictedCapacity
 from rdp.core import Symbols
 from rdp.randomness import SharedRandomness
-from rdp.validate import Floats, integer, refuse
+from rdp.validate import Floats, integer, real, refuse
 
 MOST_STATES_LOG2 = 20
 _WINDOW = 2048  # stages whose decisions are held, at least; half of them are enough for paths to have merged
@@ -77,7 +77,11 @@ class TrellisCoding:
         from rdp.coders.gaussian import _viterbi, _words
 
         need = stages_for(
-            target.kl_bits, self.dimension, states_log2=self.states_log2, modulate=self.modulate
+            target.kl_bits,
+            self.dimension,
+            states_log2=self.states_log2,
+            modulate=self.modulate,
+            excess=excess_of(target),
         )
         mean = self.turn.mean(target, shared)
         if need > self.bits * 1.001 + 1:
@@ -155,18 +159,33 @@ class TrellisCoding:
         return size, max(1, 2 ** max(12, self.states_log2 - 6) // (2 * size))
 
 
-def stages_for(kl_bits: float, dimension: int, *, states_log2: int = 14, modulate: bool = True) -> int:
+def stages_for(
+    kl_bits: float,
+    dimension: int,
+    *,
+    states_log2: int = 14,
+    modulate: bool = True,
+    excess: float | None = None,
+) -> int:
     """How many ``bits`` a :class:`TrellisCoding` needs for a target of this divergence, mean ratio 1; measured.
 
-    kl (1 + e)(1 + 0.075 (kl/dimension)²) + ½ log2(4π ln2 · kl), the last term at most 4.5. e comes from a table by
-    ν; the square is what N(0, I) as a proposal costs at high rate; the logarithm is what even the best of 2ⁿ
+    kl (1 + e)(1 + 0.039 x²) + ½ log2(4π ln2 · kl), the last term at most 4.5. e comes from a table by ν. x =
+    ``excess`` is how much the mean square of a coordinate exceeds the proposal's: that of N(mean, I) from N(0, I),
+    2 ln 2 kl/dimension, if it is not given, and 0 from a wide proposal. The logarithm is what even the best of 2ⁿ
     independent candidates lacks.
     """
     if not (0.0 <= kl_bits < math.inf):
         raise refuse("kl_bits", kl_bits, "must be a number of bits")
+    x = 2.0 * math.log(2.0) * kl_bits / dimension if excess is None else max(0.0, excess)
     plain = kl_bits * (1.0 + _THOUSANDTHS[modulate][states_log2 - _FIRST] / 1000.0)
     search = min(4.5, 0.5 * math.log2(1.0 + 4.0 * math.pi * math.log(2.0) * plain))
-    return max(1, math.ceil(plain * (1.0 + 0.075 * (plain / dimension) ** 2) + search))
+    return max(1, math.ceil(plain * (1.0 + 0.039 * x**2) + search))
+
+
+def excess_of(target: GaussianTarget | DiagonalGaussianTarget) -> float:
+    """By how much the mean square of a coordinate of the target exceeds the proposal's, 1."""
+    mean, variance = real("mean", target.mean), real("variance", target.variance)
+    return float(np.mean(mean**2 + variance)) - 1.0
 
 
 def _modulation(states_log2: int, bits: int) -> tuple[int, int]:
