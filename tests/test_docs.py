@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import os
 import pkgutil
 import re
@@ -26,6 +27,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 TEST_YOUR_CODER = (ROOT / "docs" / "test-your-coder.md").read_text(encoding="utf-8")
 DENOISERS = (ROOT / "docs" / "denoisers.md").read_text(encoding="utf-8")
+GAUSSIAN_VECTORS = (ROOT / "docs" / "gaussian-simulation.md").read_text(encoding="utf-8")
 WHICH_CODER = (ROOT / "docs" / "which-coder.md").read_text(encoding="utf-8")
 
 
@@ -104,8 +106,8 @@ def test_contributing_codec(deflate):
 
 @pytest.mark.parametrize(
     ("guide", "least"),
-    [(TEST_YOUR_CODER, 8), (WHICH_CODER, 8), (DENOISERS, 5)],
-    ids=["test", "which", "denoisers"],
+    [(TEST_YOUR_CODER, 8), (WHICH_CODER, 8), (DENOISERS, 5), (GAUSSIAN_VECTORS, 10)],
+    ids=["test", "which", "denoisers", "gaussian"],
 )
 def test_sessions_of_the_guides(guide, least):
     number, failed = session(guide, "pycon")
@@ -146,9 +148,10 @@ def test_the_guide_names_every_strategy():
 def test_the_guide_lists_every_simulator_and_what_it_says_of_itself():
     told = dict(re.findall(r"^\| `(\w+)` \| (exact|approximate) ", WHICH_CODER, re.MULTILINE))
     there = {}
-    for module in pkgutil.iter_modules(coders.__path__, "rdp.coders."):
+    for module in pkgutil.walk_packages(coders.__path__, "rdp.coders."):
         for name, kind in vars(importlib.import_module(module.name)).items():
-            if isinstance(kind, type) and hasattr(kind, "exact") and kind.__module__ == module.name:
+            own = isinstance(kind, type) and kind.__module__ == module.name and not inspect.isabstract(kind)
+            if own and hasattr(kind, "exact"):
                 there[name] = "exact" if kind.exact else "approximate"
     assert told == there
 
