@@ -87,19 +87,13 @@ def coders(kl, d, full):
     chunks = max(1, round(kl / CHUNK_BITS))
     races = [("independent 2^16 *", ChunkedRace(d, chunks, 16, rotate=False))] if kl <= 500 else []
     if d // chunks >= 64:
-        sizes = (("fast", 20), ("fast", 24), ("group", 22))
+        sizes = (("fast", 22), ("fast", 24), ("group", 22))
         races += [(f"Hadamard {mode} 2^{c}", HadamardRace(d, chunks, c, mode=mode)) for mode, c in sizes]
     for name, coder in races:
         models = coder.models(kl / chunks)
         cost = lambda s, models=models: float(sum(m.bits(s[i : i + 1])[0] for i, m in enumerate(models)))
         found.append((name, coder, cost))
     return found
-
-
-def order_of(coder):
-    if isinstance(coder, TrellisCoding):
-        return coder.turn.forward
-    return lambda x, shared: coder._rotation(shared).forward(x) if coder.rotate else x
 
 
 def timed(coder, mean, n):
@@ -134,7 +128,7 @@ def vectors(full, out):
             once, _ = timed(coder, mean, 1)
             n = int(np.clip((20e3 if full else 3e3) / once, 4, 400 if kl < 1000 else 40))
             encode_ms, decode_ms = timed(coder, mean, min(n, 15))
-            found = along(coder, mean, n=n, order=order_of(coder), bits=cost)
+            found = along(coder, mean, n=n, order=coder.order, bits=cost)
             spread = "  ".join(
                 f"{v.value:5.2f} ({found.kolmogorov[s]:.3f})" for s, v in found.variances.items()
             )

@@ -43,7 +43,7 @@ CAPTION = (
 KL, DIMENSION = 500.0, 12288
 CHUNKS = 36
 STATES = (8, 10, 12, 14, 16, 18)
-CANDIDATES = (20, 22, 24)
+CANDIDATES = (22, 24, 26)
 SCALES = (1.0, 3.0, 10.0, 30.0, 100.0, 250.0, 500.0)
 SHOWN: Mapping[str, int] = {"plain": 14, "modulated": 14, "hadamard": 24}
 """The setting of each series whose variance is drawn."""
@@ -63,7 +63,7 @@ def _mean(seed: int) -> Floats:
     return np.asarray(mean * math.sqrt(2.0 * KL * math.log(2.0)) / np.linalg.norm(mean))
 
 
-def _coders() -> list[tuple[str, int, Simulator, Callable[[Symbols], float], int]]:
+def _coders() -> list[tuple[str, int, Any, Callable[[Symbols], float], int]]:
     """Series, setting, coder, what its symbols cost, and by how much fewer samples it is given."""
     found: list[tuple[str, int, Any, Callable[[Symbols], float], int]] = []
     for states in STATES:
@@ -75,15 +75,15 @@ def _coders() -> list[tuple[str, int, Simulator, Callable[[Symbols], float], int
     for candidates in CANDIDATES:
         fast = HadamardRace(DIMENSION, CHUNKS, candidates, mode="fast")
         group = HadamardRace(DIMENSION, CHUNKS, candidates, mode="group")
-        found.append(("hadamard", candidates, fast, _cost(fast), 4))
-        if candidates < CANDIDATES[-1]:
+        found.append(("hadamard", candidates, fast, _cost(fast), 4 if candidates < CANDIDATES[-1] else 16))
+        if candidates == CANDIDATES[0]:
             found.append(("group", candidates, group, _cost(group), 12))
     independent = ChunkedRace(DIMENSION, CHUNKS, 16, rotate=False)
     found.append(("independent", 16, independent, _cost(independent), 12))
     return found
 
 
-def _cost(race: Any) -> Callable[[Symbols], float]:
+def _cost(race: ChunkedRace | HadamardRace) -> Callable[[Symbols], float]:
     models = race.models(KL / CHUNKS)
     return lambda symbols: float(sum(model.bits(symbols[i : i + 1])[0] for i, model in enumerate(models)))
 
@@ -97,8 +97,7 @@ def data(n: int = 96, seed: int = 0) -> dict[str, Any]:
         if name == "independent":  # not rotated, and its capacity allows for no chunk above the average
             mean = np.sign(mean) * math.sqrt(float(np.mean(mean**2)))
         seconds = _seconds(coder, mean, min(samples, 9), own)
-        order = _order(coder)
-        found = along(coder, mean, n=samples, scales=SCALES, order=order, bits=cost, seed=own)
+        found = along(coder, mean, n=samples, scales=SCALES, order=coder.order, bits=cost, seed=own)
         over = found.bits.value / KL / found.ratio.value**2
         spread = math.hypot(
             found.bits.stderr / found.bits.value, 2.0 * found.ratio.stderr / found.ratio.value
@@ -121,12 +120,6 @@ def data(n: int = 96, seed: int = 0) -> dict[str, Any]:
         "layered": _layered(_mean(own)),
         "numpy_seconds": CHUNKS * _numpy_race(_mean(own)[: DIMENSION // CHUNKS], own),
     }
-
-
-def _order(coder):
-    if hasattr(coder, "turn"):
-        return coder.turn.forward
-    return lambda x, shared: coder._rotation(shared).forward(x) if coder.rotate else x
 
 
 def _seconds(coder: Simulator, mean: Floats, n: int, seed: int) -> float:

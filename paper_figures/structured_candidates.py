@@ -21,7 +21,8 @@ CAPTION = (
     "∘ g scores all of them, with both signs, by {adds} additions where products would take {products}; the "
     "best is circled. (c) A trellis of {states} states over {stages} stages: at every stage two branches "
     "leave a state, each with a candidate for the coordinates of that stage, and of the two that meet in a "
-    "state only the better is kept (grey). The path with the highest score (black) is sent, one bit a stage."
+    "state only the better is kept (grey). The path with the highest score (black) is sent, one bit a stage. "
+    "An illustration: nothing is averaged, so nothing has a standard error."
 )
 
 ORDER, STATES_LOG2, STAGES = 16, 3, 14

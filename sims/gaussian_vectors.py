@@ -55,7 +55,7 @@ def _sent(
             target = GaussianTarget(mu / scale, 1.0 / scale**2)
             symbols = damage(coder.encode(target, shared=shared, rng=rng))
             z = (told or scale) * coder.decode(symbols, shared=shared)
-            noise, m = coder.turn.forward(z - mu, shared), coder.turn.forward(mu, shared)
+            noise, m = coder.order(z - mu, shared), coder.order(mu, shared)
             kl = float(mu @ mu) / (2.0 * math.log(2.0))
             squares = []
             for bits in _BLOCKS:

@@ -221,7 +221,7 @@ def blocks(coder, mean, bits, n, first=0):
     for i in range(n):
         shared = SharedRandomness(7, first + i)
         z = coder.decode(coder.encode(target, shared=shared, rng=RNG), shared=shared)
-        noise, along = (coder.turn.forward(x, shared) for x in (z - mean, mean))
+        noise, along = (coder.order(x, shared) for x in (z - mean, mean))
         seen = (noise * along)[: count * length].reshape(count, length).sum(axis=1)
         out.append(seen / np.sqrt(np.square(along)[: count * length].reshape(count, length).sum(axis=1)))
     return np.concatenate(out)

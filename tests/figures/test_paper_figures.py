@@ -20,7 +20,9 @@ from paper_figures import (
     cost_of_realism,
     denoising,
     diffc_gaussian,
+    dithering,
     gaussian_rdp,
+    gaussian_vectors,
     half_theorem,
     half_theorem_patches,
     index_laws,
@@ -32,6 +34,7 @@ from paper_figures import (
     realism_against_distortion,
     simulation_overhead,
     simulation_runtime,
+    structured_candidates,
 )
 from paper_figures.__main__ import main, write
 from rdp.estimate import Estimate, agree, at_least
@@ -63,6 +66,7 @@ def numbers(folder):
         "gaussian_rdp": gaussian_rdp.data(4, SEED),
         "bernoulli_rdp": bernoulli_rdp.data(4, SEED),
         "quantisation_over_bound": quantisation_over_bound.data(4, SEED),
+        "dithering": dithering.data(4, SEED),
         "blurry_and_realistic": blurry_and_realistic.data(4, SEED),
         "diffc_gaussian": diffc_gaussian.data(2, SEED),
         "half_theorem": half_theorem.data(4, SEED),
@@ -71,6 +75,8 @@ def numbers(folder):
         "simulation_overhead": simulation_overhead.data(16, SEED),
         "simulation_runtime": simulation_runtime.data(8, SEED),
         "index_laws": index_laws.data(200, SEED),
+        "gaussian_vectors": gaussian_vectors.data(4, SEED),
+        "structured_candidates": structured_candidates.data(1, SEED),
         "photographs": photographs.data(2, SEED, folder=folder),
         "denoising": denoising.data(2, SEED, folder=folder),
         "patches": patches.data(1, SEED, folder=folder, steps=1),

@@ -1,15 +1,16 @@
 r"""Poisson races over Gaussian candidates, in compiled code.
 
-Candidate k has the score ln r(z_k) − ln T_k, T the arrival times of a Poisson process, and the highest wins. A fast
-score, good within a margin of six standard deviations of its error, says who may win: only such *contenders* are
-given an arrival time (those in between are passed by one Gamma variate) and an exact score.
+Candidate k has the score ln r(z_k) − ln T_k, T the arrival times of a Poisson process, and the highest wins. A
+fast score, good within a margin of six standard deviations of its error, says who may win: only such *contenders*
+are given an arrival time (those in between are passed by one Gamma variate) and an exact score.
 
-Many are scored before the first has one. Then a *floor* stands in for the best score so far: somebody will reach it,
-as T_k < k + 8√k + 32 but for a chance of 10⁻¹³. Likewise T_k > k − 8√k.
+Many are scored before the first has one. Then a *floor* stands in for the best score so far: somebody will reach
+it, as T_k < k + 8√k + 32 but for a chance of 10⁻¹³. Likewise T_k > k − 8√k.
 
-A candidate's normal is made from 32 bits h and 40 further ones. The sum S of the four bytes of h, of which there are
-1021, is nearly normal itself, so that a polynomial of S is all that an encoder needs, and no table. It stands for a
-cell of the standard normal law of just its probability, and the further bits say where in that cell the sample is.
+A candidate's normal is made from 32 bits h and 40 further ones. The sum S of the four bytes of h, of which there
+are 1021, is nearly normal itself, so that a polynomial of S is all that an encoder needs, and no table. It stands
+for a cell of the standard normal law of just its probability, and the further bits say where in that cell the
+sample is.
 
 Rows of a board hold sixteen lanes, one for each of as many bases.
 """
@@ -43,6 +44,7 @@ _FIT = (
 )  # least squares for S − 510, its cube and its fifth power
 _ERROR, _ERROR_OF_SQUARE = 2.3e-5, 2.2e-4  # E (z − g)² and E z² (z − g)² of that fit g
 _DEVIATIONS = 6.0
+_WIDEST = 1.0  # nats: with a wider margin there would be too many contenders
 _GOLDEN = 0x9E3779B9
 _DIAGONALS = 0xA0761D6478BD642F
 
@@ -52,6 +54,7 @@ STATE = 5
 
 _RISK = -20.7  # ln 10⁻⁹: a race ends when a later winner is less likely
 _POWERS = 28
+_LOG2_E = math.log2(math.e)
 
 
 @cache
@@ -248,7 +251,7 @@ def _scoring(lanes: int, squared: bool) -> Any:
     def scored(context: Any, states, part, weights, start, first, n, stride, sums, squares):  # type: ignore[no-untyped-def]
         """Sums of weight · g, and if ``squared`` of g², over columns ``first``, ``first + stride`` … below n.
 
-        g is fitted to the bits of the column in each lane; ``start`` is where the weights of column 0 are. ``part``
+        g is fitted to the bits of the column in each lane; ``start`` is where the weight of column 0 is. ``part``
         counts the parts of so many lanes.
         """
 
@@ -292,9 +295,7 @@ def _scoring(lanes: int, squared: bool) -> Any:
                     builder.store(_call(builder, "fmuladd", g, g, builder.load(held_squares)), held_squares)
             total.store(builder.load(held), part)
             if squared:
-                square_total.store(
-                    builder.fadd(square_total.load(part), builder.load(held_squares)), part
-                )
+                square_total.store(builder.fadd(square_total.load(part), builder.load(held_squares)), part)
             return context.get_dummy_value()
 
         return types.void(states, part, weights, start, first, n, stride, sums, squares), generate
@@ -305,6 +306,28 @@ def _scoring(lanes: int, squared: bool) -> Any:
 _PART = 32
 _scored, _scored_squares = _scoring(LANES, False), _scoring(LANES, True)
 _scored_wide, _scored_wide_squares = _scoring(_PART, False), _scoring(_PART, True)
+
+
+@njit(nogil=True, cache=True)
+def _score(states, weights, start, first, n, stride, curvature, sums, squares):  # type: ignore[no-untyped-def]
+    """Of sixteen lanes: sums = Σ weight · g over columns ``first``, ``first + stride`` … below n; squares += Σ g².
+
+    The squares only where a curvature needs them.
+    """
+    if curvature > 0.0:
+        _scored_squares(states, int64(0), weights, start, first, n, stride, sums, squares)
+    else:
+        _scored(states, int64(0), weights, start, first, n, stride, sums, squares)
+
+
+@njit(nogil=True, cache=True)
+def _score_wide(states, weights, start, n, curvature, sums, squares):  # type: ignore[no-untyped-def]
+    """The same for all columns of many lanes."""
+    for part in range(WIDE // _PART):
+        if curvature > 0.0:
+            _scored_wide_squares(states, part, weights, start, int64(0), n, int64(1), sums, squares)
+        else:
+            _scored_wide(states, part, weights, start, int64(0), n, int64(1), sums, squares)
 
 
 # Samples
@@ -319,16 +342,25 @@ def _sample(row, column, cells, pieces):  # type: ignore[no-untyped-def]
     further = words.mix64(row ^ (uint64(column) * uint64(0xD1B54A32D192ED03))) >> uint64(24)
     below, width = cells[s], cells[s + 1] - cells[s]
     place = (below << uint64(32)) + ((width * further) >> uint64(8))
-    if place >> uint64(63):
-        return words.normal(~place << uint64(1), pieces)
-    return words.normal((place << uint64(1)) | uint64(1), pieces)
+    upper = place >> uint64(
+        63
+    )  # as words.word would have the sign, but without a branch that is hard to foresee
+    size = words.normal((place ^ (uint64(0) - upper)) << uint64(1), pieces)
+    flip = int64(upper) - 1
+    return (size ^ flip) - flip
+
+
+@njit(nogil=True, cache=True)
+def _fill(row, z, cells, pieces):  # type: ignore[no-untyped-def]
+    """The first columns of a row of the field."""
+    for j in range(len(z)):
+        z[j] = _sample(row, j, cells, pieces)
 
 
 @njit(inline="always")
-def diagonal(key, reuse, row):  # type: ignore[no-untyped-def]
-    """A bit: whether this row of a base, at most 512 of them, is negative at this reuse of it."""
-    word = words.row_key(key ^ uint64(_DIAGONALS), 8 * reuse + (row >> 6))
-    return (word >> uint64(row & 63)) & uint64(1)
+def _signs(key, reuse, row):  # type: ignore[no-untyped-def]
+    """Bits: whether rows ``row`` … ``row + 63`` of a base, of at most 512, are negative at this reuse of it."""
+    return words.row_key(key ^ uint64(_DIAGONALS), 8 * reuse + (row >> 6))
 
 
 @njit(nogil=True, cache=True)
@@ -346,9 +378,28 @@ def independent_sample(symbols, bounds, key, first, last, cells, pieces):  # typ
     for chunk in range(first, last):
         start = bounds[chunk]
         row = words.row_key(words.row_key(key, chunk), symbols[chunk])
-        for j in range(bounds[chunk + 1] - start):
-            z[start + j - bounds[first]] = _sample(row, j, cells, pieces)
+        _fill(row, z[start - bounds[first] : bounds[chunk + 1] - bounds[first]], cells, pieces)
     return z
+
+
+@njit(nogil=True, cache=True)
+def _turn(z, rows, row, negative):  # type: ignore[no-untyped-def]
+    """A base becomes a row of ±H times it."""
+    for j in range(len(z)):
+        if int64(words.parity(j & (rows - 1) & row)) ^ negative:
+            z[j] = -z[j]
+
+
+@njit(nogil=True, cache=True)
+def _turn_by_diagonal(z, key, reuse, rows):  # type: ignore[no-untyped-def]
+    """A base becomes the diagonal times it."""
+    word = uint64(0)
+    for j in range(len(z)):
+        i = j & (rows - 1)
+        if i & 63 == 0:
+            word = _signs(key, reuse, i)
+        if (word >> uint64(i & 63)) & uint64(1):
+            z[j] = -z[j]
 
 
 @njit(nogil=True, cache=True)
@@ -359,13 +410,10 @@ def single_sample(symbols, bounds, key, rows, fresh, reuses, first, last, cells,
         within = symbols[chunk] % (2 * LANES * rows)
         block, reuse = block_of(symbols[chunk] // (2 * LANES * rows), fresh, reuses)
         row, lane, negative = within // (2 * LANES), (within >> 1) & (LANES - 1), within & 1
-        line = words.row_key(words.row_key(key, chunk), LANES * block + lane)
-        start = bounds[chunk]
-        for j in range(bounds[chunk + 1] - start):
-            i = j & (rows - 1)
-            sign = int64(words.parity(i & row)) ^ int64(diagonal(key, reuse, i)) ^ negative
-            g = _sample(line, j, cells, pieces)
-            z[start + j - bounds[first]] = -g if sign else g
+        part = z[bounds[chunk] - bounds[first] : bounds[chunk + 1] - bounds[first]]
+        _fill(words.row_key(words.row_key(key, chunk), LANES * block + lane), part, cells, pieces)
+        _turn_by_diagonal(part, key, reuse, rows)
+        _turn(part, rows, row, negative)
     return z
 
 
@@ -374,12 +422,9 @@ def group_sample(symbols, places, bounds, key, rows, first, last, cells, pieces)
     """The candidates of :func:`group_race`, likewise: base ``symbols[c]`` times row and sign ``places[c]``."""
     z = np.empty(bounds[last] - bounds[first], np.int64)
     for chunk in range(first, last):
-        row, negative = places[chunk] >> 1, places[chunk] & 1
-        line = words.row_key(words.row_key(key, chunk), symbols[chunk])
-        start = bounds[chunk]
-        for j in range(bounds[chunk + 1] - start):
-            g = _sample(line, j, cells, pieces)
-            z[start + j - bounds[first]] = -g if int64(words.parity(j & (rows - 1) & row)) ^ negative else g
+        part = z[bounds[chunk] - bounds[first] : bounds[chunk + 1] - bounds[first]]
+        _fill(words.row_key(words.row_key(key, chunk), symbols[chunk]), part, cells, pieces)
+        _turn(part, rows, places[chunk] >> 1, places[chunk] & 1)
     return z
 
 
@@ -436,17 +481,21 @@ def _begin(state):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _moments(weights, start, stop, curvature, variance):  # type: ignore[no-untyped-def]
-    """Σ weights², and the part of ln r that no candidate changes."""
-    total = 0.0
+    """Σ weights², the part of ln r that no candidate changes, and the variance of the error of a fast score.
+
+    A winner's z are those of N(weight, 1), and the fit is worse far out: by exp(2.7 weight), measured.
+    """
+    total, spread = 0.0, 4.0 * curvature * curvature * (stop - start) * _ERROR_OF_SQUARE
     for j in range(start, stop):
-        total += weights[j] * weights[j]
-    return total, -0.5 * (stop - start) * math.log(variance) - 0.5 * variance * total
+        square = weights[j] * weights[j]
+        total += square
+        spread += _ERROR * square * math.exp(2.7 * min(abs(weights[j]), 100.0))
+    return total, -0.5 * (stop - start) * math.log(variance) - 0.5 * variance * total, spread
 
 
 @njit(nogil=True, cache=True)
-def _margin(total, n, curvature, more):  # type: ignore[no-untyped-def]
-    """Six standard deviations of the fast score; ``more`` is added to the variance."""
-    spread = _ERROR * total + 4.0 * curvature * curvature * n * _ERROR_OF_SQUARE + more
+def _margin(total, spread):  # type: ignore[no-untyped-def]
+    """Six standard deviations, and what float32 rounds."""
     return _DEVIATIONS * math.sqrt(spread) + 1e-4 * (1.0 + math.sqrt(total))
 
 
@@ -472,66 +521,64 @@ def _decided(state, at, limit, total, n, curvature, constant):  # type: ignore[n
 
 
 @njit(nogil=True, cache=True)
-def _exact(weights, start, stop, curvature, row, cells, pieces):  # type: ignore[no-untyped-def]
-    """Σ weight · z − curvature · z²."""
+def _exact(weights, start, z, curvature):  # type: ignore[no-untyped-def]
+    """Σ weight · z − curvature · z² of a candidate in units of 2⁻⁴⁰."""
     y, square = 0.0, 0.0
-    for j in range(start, stop):
-        z = _sample(row, j - start, cells, pieces) * 2.0**-40
-        y += weights[j] * z
-        square += z * z
+    for j in range(len(z)):
+        value = z[j] * 2.0**-40
+        y += weights[start + j] * value
+        square += value * value
     return y - curvature * square
 
 
 @njit(nogil=True, cache=True)
-def _exact_row(weights, start, stop, curvature, line, key, reuse, row, negative, rows, cells, pieces):  # type: ignore[no-untyped-def]
-    """The same for a row of ±H and a diagonal times a base."""
-    y, square = 0.0, 0.0
-    for j in range(start, stop):
-        i = (j - start) & (rows - 1)
-        z = _sample(line, j - start, cells, pieces) * 2.0**-40
-        sign = int64(words.parity(i & row)) ^ int64(diagonal(key, reuse, i)) ^ negative
-        y += -weights[j] * z if sign else weights[j] * z
-        square += z * z
-    return y - curvature * square
+def _room(weights, bounds, scale):  # type: ignore[no-untyped-def]
+    """The weights times ``scale`` in single precision, and room for the longest candidate."""
+    narrow, longest = np.empty(len(weights), np.float32), 0
+    for j in range(len(weights)):
+        narrow[j] = scale * weights[j]
+    for chunk in range(len(bounds) - 1):
+        longest = max(longest, bounds[chunk + 1] - bounds[chunk])
+    return narrow, np.empty(longest, np.int64)
 
 
 @njit(nogil=True, cache=True)
 def independent_race(
-    weights, variance, bounds, careful, limit, key, cells, pieces, dice, progress, state, symbols, budget
+    weights, variance, bounds, limit, key, cells, pieces, dice, progress, state, symbols, budget
 ):  # type: ignore[no-untyped-def]
     """Race independent candidates, chunk by chunk, until done or about ``budget`` normals were looked at.
 
-    ``progress``: the chunk and the candidate that are next; it, ``state`` and ``symbols`` are updated. ``careful``
-    says of each chunk whether every candidate is scored exactly.
+    ``progress``: the chunk and the candidate that are next; it, ``state`` and ``symbols`` are updated. Where a few
+    coordinates hold most of the mean, so that a fast score is too coarse, every candidate has an exact one.
     """
     curvature = 0.5 * (1.0 / variance - 1.0)
-    narrow = weights.astype(np.float32)
+    narrow, z = _room(weights, bounds, 1.0)
     states = np.empty(WIDE, np.uint32)
     sums, penalties = np.empty(WIDE, np.float32), np.empty(WIDE, np.float32)
     while progress[0] < len(symbols) and budget > 0:
         chunk = progress[0]
         start, stop = bounds[chunk], bounds[chunk + 1]
         n = stop - start
-        total, constant = _moments(weights, start, stop, curvature, variance)
-        margin = 1e-4 * (1.0 + math.sqrt(total)) if careful[chunk] else _margin(total, n, curvature, 0.0)
+        total, constant, spread = _moments(weights, start, stop, curvature, variance)
+        margin = _margin(total, spread)
+        careful = margin > _WIDEST
+        if careful:
+            margin = _margin(total, 0.0)
         line = words.row_key(key, chunk)
         if progress[1] == 0:
             _begin(state)
         first = progress[1]
         while first < limit and budget > 0:
-            if careful[chunk]:
+            if careful:
                 for lane in range(WIDE):
                     row = words.row_key(line, first + lane)
-                    sums[lane] = _exact(weights, start, stop, curvature, row, cells, pieces)
+                    _fill(row, z[:n], cells, pieces)
+                    sums[lane] = _exact(weights, start, z[:n], curvature)
             else:
                 for lane in range(WIDE):
                     states[lane] = uint32(words.row_key(line, first + lane))
                     penalties[lane] = float32(0.0)
-                for part in range(WIDE // _PART):
-                    if curvature > 0.0:
-                        _scored_wide_squares(states, part, narrow, start, int64(0), n, int64(1), sums, penalties)
-                    else:
-                        _scored_wide(states, part, narrow, start, int64(0), n, int64(1), sums, penalties)
+                _score_wide(states, narrow, start, n, curvature, sums, penalties)
                 for lane in range(WIDE):
                     sums[lane] -= float32(curvature) * penalties[lane]
             floor = state[BEST]
@@ -546,13 +593,14 @@ def independent_race(
                 late = _arrive(state, at, dice)
                 if sums[lane] + constant + margin - late > floor:
                     row = words.row_key(line, at)
-                    score = _exact(weights, start, stop, curvature, row, cells, pieces) + constant - late
+                    _fill(row, z[:n], cells, pieces)
+                    score = _exact(weights, start, z[:n], curvature) + constant - late
                     if score > state[BEST]:
                         state[BEST], state[CHOSEN] = score, at
                         floor = max(floor, score)
                 level = floor + late - constant - margin
             first += WIDE
-            budget -= n * WIDE
+            budget -= n * WIDE * (40 if careful else 1)
             if _decided(state, first, limit, total, n, curvature, constant):
                 first = limit
         progress[1] = first
@@ -593,7 +641,7 @@ def _finish(y, rows):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _first_floor(y, rows, scale, penalties, limit, tops):  # type: ignore[no-untyped-def]
-    """A score, less what all have, that the leader of a race's first pass will have: by its first 1, 2, 4 … rows."""
+    """A score, less what all have, that the leader of a first pass will have: by its first 1, 2, 4 … rows."""
     floor = -math.inf
     tops[:] = 0
     for i in range(rows):
@@ -610,16 +658,30 @@ def _first_floor(y, rows, scale, penalties, limit, tops):  # type: ignore[no-unt
 
 @njit(nogil=True, cache=True)
 def single_race(
-    weights, variance, bounds, rows, fresh, reuses, limit, key, cells, pieces, dice, progress, state, symbols, budget
+    weights,
+    variance,
+    bounds,
+    rows,
+    fresh,
+    reuses,
+    limit,
+    key,
+    cells,
+    pieces,
+    dice,
+    progress,
+    state,
+    symbols,
+    budget,
 ):  # type: ignore[no-untyped-def]
     """Race the rows of ±H on each base, as :func:`independent_race`.
 
     A pass has sixteen bases: its candidate (row · 16 + lane) · 2 + sign is a row of ±H times a diagonal times base
     ``lane``. In the first ``fresh`` passes all bases are new; later ones return ``reuses`` times in a row, with
-    another diagonal. ``progress[1]`` counts passes and ``budget`` is in candidates.
+    another diagonal. ``progress[1]`` counts passes; ``budget`` is in candidates, a normal counts as four.
     """
     curvature = 0.5 * (1.0 / variance - 1.0)
-    narrow = weights.astype(np.float32)
+    narrow, z = _room(weights, bounds, 1.0)
     states, highest = np.empty(LANES, np.uint32), np.zeros(LANES, np.uint16)
     sums, penalties = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
     tops, flagged = np.empty(LANES, np.int64), np.empty(LANES, np.int64)
@@ -627,16 +689,16 @@ def single_race(
     signs = np.empty(reuses * rows, np.int16)
     for r in range(reuses):
         for i in range(rows):
-            signs[r * rows + i] = 1 - 2 * int64(diagonal(key, r, i))
+            signs[r * rows + i] = 1 - 2 * int64((_signs(key, r, i) >> uint64(i & 63)) & uint64(1))
     size = 2 * LANES * rows
     passes = -(-limit // size)
     while progress[0] < len(symbols) and budget > 0:
         chunk = progress[0]
         start, stop = bounds[chunk], bounds[chunk + 1]
         n = stop - start
-        total, constant = _moments(weights, start, stop, curvature, variance)
+        total, constant, spread = _moments(weights, start, stop, curvature, variance)
         scale = 3276.7 / max(math.sqrt(total), 1e-3)  # so that ten standard deviations are 2¹⁵
-        margin = _margin(total, n, curvature, rows / (12.0 * scale * scale))
+        margin = _margin(total, spread + rows / (12.0 * scale * scale))
         line = words.row_key(key, chunk)
         if progress[1] == 0:
             _begin(state)
@@ -649,10 +711,7 @@ def single_race(
                     states[lane] = uint32(words.row_key(line, LANES * block + lane))
                     penalties[lane] = float32(0.0)
                 for i in range(min(n, rows)):
-                    if curvature > 0.0:
-                        _scored_squares(states, int64(0), narrow, start, i, n, rows, sums, penalties)
-                    else:
-                        _scored(states, int64(0), narrow, start, i, n, rows, sums, penalties)
+                    _score(states, narrow, start, i, n, rows, curvature, sums, penalties)
                     _rounded(sums, float32(scale), x, i)
                 for i in range(n, rows):
                     for lane in range(LANES):
@@ -660,6 +719,7 @@ def single_race(
                 for lane in range(LANES):
                     penalties[lane] *= float32(curvature)
                 held = block
+                budget -= 4 * LANES * n
             _all_but_last(x, signs, reuse * rows, y, rows)
             _peaks(y, rows >> 3, highest)
             first = number * size
@@ -690,9 +750,10 @@ def single_race(
                             late = _arrive(state, at, dice)
                             if signed / scale - penalties[lane] + constant + margin - late > floor:
                                 base = words.row_key(line, LANES * block + lane)
-                                score = _exact_row(
-                                    weights, start, stop, curvature, base, key, reuse, i, negative, rows, cells, pieces
-                                )
+                                _fill(base, z[:n], cells, pieces)
+                                _turn_by_diagonal(z[:n], key, reuse, rows)
+                                _turn(z[:n], rows, i, negative)
+                                score = _exact(weights, start, z[:n], curvature)
                                 score += constant - late
                                 if score > state[BEST]:
                                     state[BEST], state[CHOSEN] = score, at
@@ -711,20 +772,20 @@ def single_race(
 
 
 @njit(nogil=True, cache=True)
-def _weigh(weights, start, stop, curvature, line, rows, board, cells, pieces):  # type: ignore[no-untyped-def]
+def _weigh(weights, start, z, curvature, board):  # type: ignore[no-untyped-def]
     """The logarithm of the summed weights of a base's rows, exactly; the board then has each row's score."""
     board[:] = 0.0
     square = 0.0
-    for j in range(start, stop):
-        z = _sample(line, j - start, cells, pieces) * 2.0**-40
-        board[(j - start) & (rows - 1)] += weights[j] * z
-        square += z * z
+    for j in range(len(z)):
+        value = z[j] * 2.0**-40
+        board[j & (len(board) - 1)] += weights[start + j] * value
+        square += value * value
     transform(board)
     highest = 0.0
-    for i in range(rows):
+    for i in range(len(board)):
         highest = max(highest, abs(board[i]))
     summed = 0.0
-    for i in range(rows):
+    for i in range(len(board)):
         summed += math.exp(board[i] - highest) + math.exp(-board[i] - highest)
     return highest + math.log(summed) - curvature * square
 
@@ -761,7 +822,7 @@ def group_race(
     Otherwise as :func:`independent_race`.
     """
     curvature = 0.5 * (1.0 / variance - 1.0)
-    narrow = (weights * math.log2(math.e)).astype(np.float32)
+    narrow, z = _room(weights, bounds, _LOG2_E)  # so that weights are powers of 2
     states = np.empty(LANES, np.uint32)
     sums, penalties = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
     board, fine = np.empty(rows * LANES, np.float32), np.empty(rows)
@@ -771,8 +832,8 @@ def group_race(
         chunk = progress[0]
         start, stop = bounds[chunk], bounds[chunk + 1]
         n = stop - start
-        total, constant = _moments(weights, start, stop, curvature, variance)
-        margin = _margin(total, n, curvature, 0.0)
+        total, constant, spread = _moments(weights, start, stop, curvature, variance)
+        margin = _margin(total, spread)
         line = words.row_key(key, chunk)
         if progress[1] == 0:
             _begin(state)
@@ -782,10 +843,7 @@ def group_race(
                 states[lane] = uint32(words.row_key(line, first + lane))
                 penalties[lane] = float32(0.0)
             for i in range(rows):
-                if curvature > 0.0:
-                    _scored_squares(states, int64(0), narrow, start, i, n, rows, sums, penalties)
-                else:
-                    _scored(states, int64(0), narrow, start, i, n, rows, sums, penalties)
+                _score(states, narrow, start, i, n, rows, curvature, sums, penalties)
                 for lane in range(LANES):
                     board[i * LANES + lane] = sums[lane]
             for lane in range(LANES):
@@ -813,7 +871,8 @@ def group_race(
                 late = _arrive(state, at, dice)
                 if sums[lane] + constant + margin - late > floor:
                     row = words.row_key(line, at)
-                    score = _weigh(weights, start, stop, curvature, row, rows, fine, cells, pieces)
+                    _fill(row, z[:n], cells, pieces)
+                    score = _weigh(weights, start, z[:n], curvature, fine)
                     score += constant - of_one - late
                     if score > state[BEST]:
                         state[BEST], state[CHOSEN] = score, at

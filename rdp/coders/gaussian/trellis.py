@@ -14,11 +14,11 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from rdp.bitstream import DecodeError
 from rdp.coders.entropy import Integers
-from rdp.coders.gaussian.rotated import Rotated
+from rdp.coders.gaussian.frame import Frame
 from rdp.coders.integers import Uniform
 from rdp.coders.targets import DiagonalGaussianTarget, GaussianTarget, RestrictedCapacity
 from rdp.core import Symbols
@@ -83,7 +83,7 @@ class TrellisCoding:
             modulate=self.modulate,
             excess=excess_of(target),
         )
-        mean = self.turn.mean(target, shared)
+        mean = self._frame.mean(target, shared)
         if need > self.bits * 1.001 + 1:
             raise RestrictedCapacity(
                 f"target of {target.kl_bits:.1f} bits needs bits={need}, not {self.bits}"
@@ -96,7 +96,7 @@ class TrellisCoding:
         v = np.broadcast_to(target.variance, mean.shape)
         if self.rotate and v.min() != v.max():
             raise refuse("variance", v, "must be one number for all coordinates where rotate=True")
-        v = v if self.rotate else self.turn.forward(v, shared)
+        v = v if self.rotate else self._frame.forward(v, shared)
         weights = (mean / v).astype(np.float32)
         penalties = (0.5 * (1.0 / v - 1.0)).astype(np.float32) if v.min() < 1.0 else np.zeros(0, np.float32)
         found = _viterbi.search(
@@ -131,7 +131,7 @@ class TrellisCoding:
             _words.key_of(shared.child(0)),
             _words.pieces(),
         )
-        return self.turn.back(z * 2.0**-40, shared)
+        return self._frame.back(z * 2.0**-40, shared)
 
     def models(self) -> Uniform:
         """The model of every symbol: one bit."""
@@ -147,10 +147,13 @@ class TrellisCoding:
         key, (amplitude, cutoff) = _words.key_of(shared.child(1)), _modulation(self.states_log2, n)
         return np.asarray(_viterbi.modulated_bounds(n, d, key, _words.pieces(), amplitude, cutoff))
 
+    def order(self, x: ArrayLike, shared: SharedRandomness) -> Floats:
+        """A row, shape (dimension,), in the coordinates and the order in which stages cut it."""
+        return self._frame.forward(x, shared)
+
     @cached_property
-    def turn(self) -> Rotated:
-        """The map to the coordinates in the order in which stages cut them."""
-        return Rotated(self.dimension, self.rotate)
+    def _frame(self) -> Frame:
+        return Frame(self.dimension, "rotate" if self.rotate else "permute")
 
     def _codebook(self, bounds: NDArray[Any]) -> tuple[int, int]:
         """Rows and bases of the codebook of a stage: at least 1024 labels, more for more states."""
