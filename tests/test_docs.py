@@ -20,7 +20,7 @@ from rdp import DecodeError, SharedRandomness, coders, private_rng
 from rdp.coders import integers
 from rdp.sources import Photographs
 from rdp.sources.photographs import read_photograph, write_photograph
-from rdp.testing import codecs, simulators, sources, strategies
+from rdp.testing import codecs, simulators, sources, strategies, vectors
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -134,7 +134,7 @@ def test_snippets_of_the_guide_are_tests_that_pass(tmp_path):
 
 def test_the_guide_explains_every_law():
     told = re.findall(r"^\| `(check_\w+)` \| ", TEST_YOUR_CODER, re.MULTILINE)
-    there = [name for m in (codecs, simulators, sources) for name in vars(m) if name.startswith("check_")]
+    there = [name for m in (codecs, simulators, sources, vectors) for name in vars(m) if name.startswith("check_")]
     assert sorted(told) == sorted(there)
 
 

@@ -31,8 +31,10 @@ from rdp.testing.samples import (
 )
 from rdp.testing.simulators import Case, RateCase, golden_symbols, simulator_laws
 from rdp.testing.sources import source_laws
+from rdp.testing.vectors import Along, along, check_stated_deviation
 
 __all__ = [
+    "Along",
     "Case",
     "KnownCDF",
     "KnownPMF",
@@ -42,6 +44,8 @@ __all__ = [
     "RateCase",
     "Reference",
     "Seen",
+    "along",
+    "check_stated_deviation",
     "codec_laws",
     "discrete_cases",
     "discrete_channel",

@@ -72,7 +72,7 @@ def along(
     integer("n", n, least=2)
     kl = float(mu @ mu) / (2.0 * math.log(2.0))
     target, rng = GaussianTarget(mu), private_rng(_SEED, seed)
-    kept = [s for s in scales if positive("scale", s) <= kl]
+    kept = [s for s in scales if positive("scale", s) <= kl * (1.0 + 1e-9)]
     rows, seen = Moments(3 + len(kept)), {s: list[Floats]() for s in kept}
     for i in range(n):
         shared = SharedRandomness(_SEED, seed, i)
