@@ -122,13 +122,13 @@ def vectors(full, out):
             mean = mean_of("flat" if name.endswith("*") else "gaussian", kl, d)
             try:
                 timed(coder, mean, 1)  # compiles
+                once, _ = timed(coder, mean, 1)
+                n = int(np.clip((20e3 if full else 3e3) / once, 4, 400 if kl < 1000 else 40))
+                encode_ms, decode_ms = timed(coder, mean, min(n, 15))
+                found = along(coder, mean, n=n, order=coder.order, bits=cost)
             except RestrictedCapacity as refusal:
                 print(f"{kl:5} {d:6} {name:22} refused: {refusal}")
                 continue
-            once, _ = timed(coder, mean, 1)
-            n = int(np.clip((20e3 if full else 3e3) / once, 4, 400 if kl < 1000 else 40))
-            encode_ms, decode_ms = timed(coder, mean, min(n, 15))
-            found = along(coder, mean, n=n, order=coder.order, bits=cost)
             spread = "  ".join(
                 f"{v.value:5.2f} ({found.kolmogorov[s]:.3f})" for s, v in found.variances.items()
             )

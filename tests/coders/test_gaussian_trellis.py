@@ -397,3 +397,20 @@ def test_more_than_one_bit_a_coordinate_is_refused_at_once():
         encode(np.full(100, 3.0), shared=SharedRandomness(1), rng=RNG)
     one = encode([0.05], shared=SharedRandomness(1), rng=RNG, method="wide-trellis")
     assert decode(one, dimension=1, method="wide-trellis", shared=SharedRandomness(1)).shape == (1,)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_extremes_are_coded_or_refused_by_name(method):
+    shared = SharedRandomness(5)
+    for mean in ([1e150] * 70, [3.0], np.eye(1, 300)[0] * 6.0, [1e-150] * 70, np.zeros(70)):
+        try:
+            data = encode(mean, method=method, shared=shared, rng=RNG)
+        except ValueError:  # which a DecodeError is not
+            assert max(np.abs(mean)) > 2.0 or method.startswith("hadamard")
+            continue
+        z = decode(data, dimension=len(mean), method=method, shared=shared)
+        assert np.isfinite(z).all()
+    for bad in (b"", b"\xff" * 50, b"\x80\x80\x80\x04" + bytes(100), b"\x03" + bytes(3), data + b"\0"):
+        for dimension in (1, 70):
+            with pytest.raises(DecodeError):
+                decode(bad, dimension=dimension, method=method, shared=shared)

@@ -174,8 +174,8 @@ class _Trellis:
         if self.wide:
             if not (p == 1.0).all() or v.min() != v.max():
                 raise ValueError("a wide trellis makes its own proposal; variance must be one number")
-            k = math.ceil(_OCTAVE * math.log2(float(v[0]) + float(np.mean(m**2))))
-            head, scale = varint(2 * k if k >= 0 else -2 * k - 1), np.full(m.size, _root(k))
+            k = _scale_of(float(v[0]) + float(np.mean(m**2)))
+            head, scale = _scale_bytes(k), np.full(m.size, _root(k))
         ratio = np.minimum(v / scale**2, 1.0)
         same = ratio.min() == ratio.max()
         target = (
@@ -203,7 +203,7 @@ class _Trellis:
 
     def decode(self, reader: _Reader, p: Floats, shared: SharedRandomness) -> Floats:
         bits, plain = divmod(reader.varint(), 2)
-        scale = np.full(self.dimension, _root(_signed(reader.varint()))) if self.wide else np.sqrt(p)
+        scale = np.full(self.dimension, _root(_read_scale(reader))) if self.wide else np.sqrt(p)
         if bits == 0:
             if plain:
                 raise DecodeError("a sample of the proposal has no other form")
@@ -239,14 +239,19 @@ class _Race:
         if target.kl_bits == 0.0:
             return varint(0), scale * _prior(self.dimension, shared)
         chunks = max(1, math.ceil(target.kl_bits / (self.candidates_log2 - _PAST)))
-        if chunks > self._most_chunks:
-            raise RestrictedCapacity(
-                f"target of {target.kl_bits:.0f} bits needs {chunks} chunks; {self.dimension} coordinates give "
-                f"{self._most_chunks} to method {self.kind}"
-            )
+        while True:
+            if chunks > self._most_chunks:
+                raise RestrictedCapacity(
+                    f"target of {target.kl_bits:.0f} bits needs {chunks} chunks; {self.dimension} coordinates give "
+                    f"{self._most_chunks} to method {self.kind}"
+                )
+            coder, encoder = self._coder(chunks), Encoder()
+            try:
+                symbols = coder.encode(target, shared=shared, rng=rng)
+                break
+            except RestrictedCapacity:  # one chunk has much more than the others: make all of them shorter
+                chunks += 1 + chunks // 8
         quarters = max(1, math.ceil(4.0 * target.kl_bits / chunks))
-        coder, encoder = self._coder(chunks), Encoder()
-        symbols = coder.encode(target, shared=shared, rng=rng)
         for model, symbol in zip(coder.models(quarters / 4.0), symbols, strict=True):
             model.put(encoder, [symbol])
         words = encoder.finish()
@@ -267,7 +272,7 @@ class _Race:
 
     @property
     def _most_chunks(self) -> int:
-        return self.dimension if self.kind == "race" else max(1, self.dimension // 64)
+        return self.dimension if self.kind == "race" else self.dimension // 64
 
     def _coder(self, chunks: int) -> ChunkedRace | HadamardRace:
         if self.kind == "race":
@@ -286,21 +291,18 @@ class _Layered:
         if not np.allclose(v, p, rtol=1e-12):
             raise ValueError("variance must be proposal_variance for a layered quantiser: that of the noise")
         scale = np.sqrt(p)
-        k = math.ceil(_OCTAVE * math.log2(float(np.mean((m / scale) ** 2)) + 2.0**-40))
+        k = _scale_of(float(np.mean((m / scale) ** 2)) + 2.0**-40)
         words = self._coder(k).encode(m / scale, shared=shared)
-        data = varint(2 * k if k >= 0 else -2 * k - 1) + varint(len(words) // 4) + words
+        data = _scale_bytes(k) + varint(len(words) // 4) + words
         return data, scale * self._coder(k).decode(words, (self.dimension,), shared=shared)
 
     def decode(self, reader: _Reader, p: Floats, shared: SharedRandomness) -> Floats:
-        coder = self._coder(_signed(reader.varint()))
+        coder = self._coder(_read_scale(reader))
         words = reader.take(4 * reader.varint())
         return np.asarray(np.sqrt(p) * coder.decode(words, (self.dimension,), shared=shared))
 
     def _coder(self, k: int) -> LayeredGaussianCoder:
-        root = _root(k)
-        if not 2.0**-29 < root < 2.0**29:
-            raise DecodeError(f"scale 2^({k}/64) of a mean must lie in 2⁻⁵⁸ … 2⁵⁸")
-        return LayeredGaussianCoder(variance=root**2)
+        return LayeredGaussianCoder(variance=_root(k) ** 2)
 
 
 _PAST = 8
@@ -325,15 +327,32 @@ def _coder(method: str, effort: int | None, dimension: int) -> _Trellis | _Race 
     return _Trellis(dimension, states, modulate=method == "trellis", wide=method == "wide-trellis")
 
 
-def _signed(code: int) -> int:
-    return -(code + 1) // 2 if code & 1 else code // 2
+_MOST = 58 * _OCTAVE  # 2^±58, beyond which layers have no tables
+
+
+def _scale_of(mean_square: float) -> int:
+    """k, the next larger 2^(k/64)."""
+    k = math.ceil(_OCTAVE * math.log2(mean_square))
+    if abs(k) > _MOST:
+        raise refuse("mean", mean_square, "must have a mean square of 2⁻⁵⁸ … 2⁵⁸ for this method")
+    return k
+
+
+def _scale_bytes(k: int) -> bytes:
+    return varint(2 * k if k >= 0 else -2 * k - 1)
+
+
+def _read_scale(reader: _Reader) -> int:
+    code = reader.varint()
+    k = -(code + 1) // 2 if code & 1 else code // 2
+    if abs(k) > _MOST:
+        raise DecodeError(f"scale {k} must be at most {_MOST}")
+    return k
 
 
 @cache
 def _root(k: int) -> float:
     """2^(k/128), the standard deviation of a wide proposal, by integer square roots alone."""
-    if not abs(k) <= 64 * _OCTAVE:
-        raise DecodeError(f"scale {k} of a wide proposal must be at most {64 * _OCTAVE}")
     whole, part = divmod(k, 2 * _OCTAVE)
     value, root = 1 << 60, 2 << 60
     for bit in range(7):
