@@ -130,8 +130,8 @@ def slow_walk(bits, bounds, states_log2, size, bases, key):
 def test_the_walk_is_what_it_is_said_to_be(states_log2, stages, dimension):
     bits = np.random.default_rng(1).integers(0, 2, stages)
     bounds = np.arange(stages + 1) * dimension // stages
-    arguments = (bounds, states_log2, 8, 4)
-    fast = _viterbi.walk(bits.astype(np.uint8), *arguments, np.uint64(99), _words.pieces()) * 2.0**-40
+    rest = (states_log2, 8, 4, np.uint64(99), _words.pieces())
+    fast = _viterbi.walk(bits.astype(np.uint8), bounds, 0, stages, *rest) * 2.0**-40
     assert np.array_equal(fast, slow_walk(bits.tolist(), bounds.tolist(), states_log2, 8, 4, 99))
 
 
@@ -169,6 +169,19 @@ def test_the_stages_follow_the_rates_that_both_ends_draw(states_log2):
     # Integers against floats: rates are rounded to 2⁻¹⁰, and places down.
     assert np.abs(bounds - (slow - 0.5)).max() < 2.0
     assert not np.array_equal(bounds, coder.stages(SharedRandomness(45, states_log2)))
+
+
+def test_stages_decode_alone():
+    coder, shared = TrellisCoding(1000, 60, 8), SharedRandomness(31)
+    bits = coder.encode(GaussianTarget(mean_of(40.0, 1000)), shared=shared, rng=RNG)
+    whole, bounds = coder.decode_stages(bits, 0, len(bits), shared=shared), coder.stages(shared)
+    assert coder.order(coder.decode(bits, shared=shared), shared) == pytest.approx(whole, abs=1e-12)
+    for first, last in ((0, 1), (3, 9), (20, 20), (31, 40), (len(bits) - 1, len(bits))):
+        part = coder.decode_stages(bits, first, last, shared=shared)
+        assert np.array_equal(part, whole[bounds[first] : bounds[last]])
+    for first, last in ((-1, 3), (4, 3), (0, len(bits) + 1)):
+        with pytest.raises(ValueError, match="must be"):
+            coder.decode_stages(bits, first, last, shared=shared)
 
 
 @pytest.mark.parametrize("variance", [1.0, 0.8])
@@ -266,11 +279,13 @@ CASES = [
 BEYOND = [Case("too far", GaussianTarget(mean_of(90.0, 192)))]
 
 
-# A modulated trellis has a length that depends on the key; the laws compare rows of one length.
 @laws(
     simulator_laws(
         TrellisCoding(192, 40, states_log2=8, modulate=False), CASES, beyond=BEYOND, deviation=0.02, n=600
-    )
+    ),
+    simulator_laws(
+        TrellisCoding(192, 40, 8), CASES[:1], beyond=BEYOND, deviation=0.02, n=600, subject="Modulated"
+    ),
 )
 def test_laws(law):
     law()

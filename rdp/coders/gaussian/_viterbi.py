@@ -204,14 +204,16 @@ def _trace(bits, decisions, metrics, reached, states_log2, decided, last, keep):
 
 
 @njit(nogil=True, cache=True)
-def walk(bits, bounds, states_log2, size, bases, key, pieces):
-    """The candidate of a path, in units of 2⁻⁴⁰, shape (bounds[-1],)."""
+def walk(bits, bounds, first, last, states_log2, size, bases, key, pieces):
+    """Stages ``first`` … ``last − 1`` of the candidate of a path, in units of 2⁻⁴⁰."""
     half = (1 << states_log2) >> 1
     labels = 2 * size * bases
     field = key ^ uint64(0x5851F42D4C957F2D)
-    z = np.empty(bounds[-1], np.int64)
+    z = np.empty(bounds[last] - bounds[first], np.int64)
     state = int64(0)
-    for t in range(len(bits)):
+    for t in range(max(0, first - states_log2), first):
+        state = 2 * state + int64(bits[t])
+    for t in range(first, last):
         x, p = int64(bits[t]), state % half
         choice = state // half if t >= states_log2 else 0
         k = 4 * (p >> 4) + 2 * x + choice
@@ -221,8 +223,8 @@ def walk(bits, bounds, states_log2, size, bases, key, pieces):
             label -= size * bases
         row, base = label // bases, label % bases
         line = words.row_key(key, t * bases + base)
-        start = bounds[t]
-        for i in range(bounds[t + 1] - start):
+        start = bounds[t] - bounds[first]
+        for i in range(bounds[t + 1] - bounds[t]):
             g = words.normal(words.word(words.cell(line, i), words.rest(line, i)), pieces)
             z[start + i] = -g if (words.parity(i & row) == 1) != negative else g
         state = ((2 * p) | x) if t >= states_log2 else ((2 * state) | x)

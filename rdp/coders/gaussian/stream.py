@@ -242,8 +242,8 @@ class _Race:
         while True:
             if chunks > self._most_chunks:
                 raise RestrictedCapacity(
-                    f"target of {target.kl_bits:.0f} bits needs {chunks} chunks; {self.dimension} coordinates give "
-                    f"{self._most_chunks} to method {self.kind}"
+                    f"target of {target.kl_bits:.0f} bits needs {chunks} chunks; method {self.kind} makes at most "
+                    f"{self._most_chunks} of {self.dimension} coordinates"
                 )
             coder, encoder = self._coder(chunks), Encoder()
             try:

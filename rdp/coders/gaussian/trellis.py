@@ -114,24 +114,29 @@ class TrellisCoding:
 
     def decode(self, symbols: Symbols, *, shared: SharedRandomness) -> Floats:
         """The sample, shape (dimension,): integer arithmetic and, with ``rotate``, a rotation back."""
+        bounds = self.stages(shared)
+        bits = _checked(symbols, len(bounds) - 1)
+        return self._frame.back(self._walk(bits, bounds, 0, len(bits), shared), shared)
+
+    def decode_stages(self, symbols: Symbols, first: int, last: int, *, shared: SharedRandomness) -> Floats:
+        """The coordinates of stages ``first`` … ``last − 1`` alone, as they come in :meth:`order`.
+
+        Random access: a state is the last ν bits, so that nothing before them is looked at.
+        """
+        bounds = self.stages(shared)
+        bits = _checked(symbols, len(bounds) - 1)
+        integer("first", first, least=0, most=len(bits))
+        integer("last", last, least=first, most=len(bits))
+        return self._walk(bits, bounds, first, last, shared)
+
+    def _walk(
+        self, bits: NDArray[np.uint8], bounds: Integers, first: int, last: int, shared: SharedRandomness
+    ) -> Floats:
         from rdp.coders.gaussian import _viterbi, _words
 
-        s, bounds = np.asarray(symbols), self.stages(shared)
-        if (
-            s.shape != (len(bounds) - 1,)
-            or s.dtype.kind not in "iu"
-            or (s.size and (s.min() < 0 or s.max() > 1))
-        ):
-            raise DecodeError(f"symbols of dtype {s.dtype}, shape {s.shape} must be {len(bounds) - 1} bits")
-        z = _viterbi.walk(
-            s.astype(np.uint8),
-            bounds,
-            self.states_log2,
-            *self._codebook(bounds),
-            _words.key_of(shared.child(0)),
-            _words.pieces(),
-        )
-        return self._frame.back(z * 2.0**-40, shared)
+        tables = (_words.key_of(shared.child(0)), _words.pieces())
+        z = _viterbi.walk(bits, bounds, first, last, self.states_log2, *self._codebook(bounds), *tables)
+        return np.asarray(z * 2.0**-40)
 
     def models(self) -> Uniform:
         """The model of every symbol: one bit."""
@@ -160,6 +165,13 @@ class TrellisCoding:
         longest = int(np.max(np.diff(bounds)))
         size = max(2, 1 << (longest - 1).bit_length())
         return size, max(1, 2 ** max(12, self.states_log2 - 6) // (2 * size))
+
+
+def _checked(symbols: Symbols, n: int) -> NDArray[np.uint8]:
+    s = np.asarray(symbols)
+    if s.shape != (n,) or s.dtype.kind not in "iu" or (s.size and (s.min() < 0 or s.max() > 1)):
+        raise DecodeError(f"symbols of dtype {s.dtype} and shape {s.shape} must be {n} bits")
+    return s.astype(np.uint8)
 
 
 def stages_for(
