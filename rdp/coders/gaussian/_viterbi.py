@@ -18,7 +18,8 @@ from rdp.coders.gaussian import _words as words
 from rdp.coders.gaussian._vectors import LANES, both_signs, compare_select, hadamard_columns
 
 _FULL = 1024.0  # units of a path metric in one stage's standard deviation
-_EVERY = 4  # stages between looks at the best metric
+_MOST = 4000.0  # of a weight: times normals of at most 3.7, two of them still fit into 16 bits
+_EVERY = 4  # stages between looks at the best metric, where no weight is large
 _LOWEST = -(2**15)
 
 
@@ -115,10 +116,13 @@ def search(weights, penalties, bounds, free, states_log2, size, bases, key, tabl
     board, less = np.empty(size * bases, np.int16), np.empty(max(bases, LANES), np.int16)
     lines, cells, energy = np.empty(bases, np.uint32), np.empty(bases, np.uint32), np.empty(bases, np.float32)
     bits = np.empty(stages, np.uint8)
-    total = 0.0
+    total, peak = 0.0, 1e-30
     for i in range(len(weights)):
-        total += weights[i] * weights[i] + (2.0 * penalties[i] * penalties[i] if len(penalties) else 0.0)
-    scale = np.float32(_FULL / np.sqrt(total / stages + 1e-30))
+        q = penalties[i] if len(penalties) else np.float32(0.0)
+        total += weights[i] * weights[i] + 2.0 * q * q
+        peak = max(peak, abs(weights[i]), q)
+    scale = np.float32(min(_FULL / np.sqrt(total / stages + 1e-30), _MOST / peak))
+    every = 1 if scale * peak > _FULL else _EVERY
     scaled, costs = weights * scale, penalties * scale
     shift = np.float32(0.0)
     decided = 0
@@ -173,7 +177,7 @@ def search(weights, penalties, bounds, free, states_log2, size, bases, key, tabl
             for s in range(1, reached, 2):
                 new[s] = int16(_LOWEST)
         metrics, new = new, metrics
-        if t % _EVERY == 0:
+        if t % every == 0:
             best = int16(_LOWEST)
             for s in range(reached):
                 best = max(best, metrics[s])
