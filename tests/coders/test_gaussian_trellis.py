@@ -199,19 +199,15 @@ def test_the_search_finds_the_best_of_all_paths(variance):
         assert best >= np.sort(scores)[-1] - 0.05, (best, np.sort(scores)[-3:])
 
 
-@pytest.mark.parametrize("variance", [1.0, 0.9])
-def test_the_search_finds_the_best_where_one_coordinate_has_it_all(variance):
-    coder = TrellisCoding(400, 9, states_log2=9, modulate=False, rotate=False)
-    for key in range(6):
-        shared, mean = SharedRandomness(3, key), np.zeros(400)
-        mean[5 * key], mean[5 * key + 1 :] = 2.8, 0.01
-        v = np.full(400, 1.0)
-        v[5 * key] = variance
-        target = DiagonalGaussianTarget(mean, v)
-        found = coder.encode(target, shared=shared, rng=RNG)
-        every = (np.arange(512)[:, None] >> np.arange(9)) & 1
-        scores = target.log_ratio(np.stack([coder.decode(bits, shared=shared) for bits in every]))
-        assert target.log_ratio(coder.decode(found, shared=shared)[None])[0] >= scores.max() - 0.1
+def test_one_coordinate_may_have_all_of_the_mean():
+    """Its scores would not fit into 16 bits at the scale of the others: far normals would change their sign."""
+    coder, target = TrellisCoding(2000, 120, 8, modulate=False, rotate=False), np.full(2000, 1e-3)
+    target[700] = 10.0
+    seen = []
+    for key in range(12):
+        bits = coder.encode(GaussianTarget(target), shared=SharedRandomness(3, key), rng=RNG)
+        seen.append(coder.decode(bits, shared=SharedRandomness(3, key))[700])
+    assert min(seen) > 2.5
 
 
 def test_a_short_window_changes_next_to_nothing():
