@@ -207,7 +207,7 @@ def test_one_coordinate_may_have_all_of_the_mean():
     for key in range(12):
         bits = coder.encode(GaussianTarget(target), shared=SharedRandomness(3, key), rng=RNG)
         seen.append(coder.decode(bits, shared=SharedRandomness(3, key))[700])
-    assert min(seen) > 2.5
+    assert min(seen) > 1.0
 
 
 def test_a_short_window_changes_next_to_nothing():
