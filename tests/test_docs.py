@@ -134,7 +134,9 @@ def test_snippets_of_the_guide_are_tests_that_pass(tmp_path):
 
 def test_the_guide_explains_every_law():
     told = re.findall(r"^\| `(check_\w+)` \| ", TEST_YOUR_CODER, re.MULTILINE)
-    there = [name for m in (codecs, simulators, sources, vectors) for name in vars(m) if name.startswith("check_")]
+    there = [
+        name for m in (codecs, simulators, sources, vectors) for name in vars(m) if name.startswith("check_")
+    ]
     assert sorted(told) == sorted(there)
 
 
