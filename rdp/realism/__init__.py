@@ -1,5 +1,6 @@
 """What samples tell: distortions of an item, and how far the law of reconstructions is from the source's."""
 
+from rdp.realism.critics import CodeLength, UniversalCritic
 from rdp.realism.distortions import (
     METRICS,
     ms_ssim,
@@ -12,7 +13,9 @@ from rdp.realism.moments import GaussianW2Squared
 
 __all__ = [
     "METRICS",
+    "CodeLength",
     "GaussianW2Squared",
+    "UniversalCritic",
     "ms_ssim",
     "mse",
     "psnr_db",
