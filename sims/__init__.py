@@ -17,6 +17,7 @@ from sims import (
     natural_patches,
     quantisation,
     realism,
+    realism_estimators,
     simulation,
     vector,
 )
@@ -39,6 +40,7 @@ TOPICS: dict[str, ModuleType] = {
     "half_theorem": half_theorem,
     "natural_patches": natural_patches,
     "divergences": divergences,
+    "realism_estimators": realism_estimators,
     "critic": critic,
 }
 """Modules with CLAIMS, and perhaps with NOT_SIMULATED: the sheet's statements they have no claim for, and why."""

@@ -119,6 +119,13 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "critic-no-false-alarm",
         "critic-expectation",
     ),
+    "Estimators of realism": (  # sims/realism_estimators.py
+        "energy-distance",
+        "kernel-discrepancy",
+        "nearest-neighbour-kl",
+        "density-coverage",
+        "permutation-level",
+    ),
     "Gaussian vectors": (  # docs/gaussian-simulation.md
         "shared-rotation",
         "trellis-coded-simulation",
