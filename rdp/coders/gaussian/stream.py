@@ -7,23 +7,23 @@ Both ends know the proposal N(0, ``proposal_variance``), the method and the comm
 and :class:`StepDecoder` do the same for a sequence of steps, of which the mean of each may depend on the samples
 before it, and of which any prefix decodes: what progressive coding with a diffusion model needs.
 
-===================  ============================================================  =======================
-method               what it is                                                    effort, and its default
-===================  ============================================================  =======================
-``"trellis"``        :class:`~rdp.coders.gaussian.trellis.TrellisCoding` with      ν, 14: 2^ν states
-                     shared rate modulation
-``"plain-trellis"``  the same without: fewer bits, too little variance along       ν, 14
-                     the mean
-``"wide-trellis"``   that from N(0, variance + mean square of the mean), whose     ν, 14
-                     scale is sent
-``"race"``           :class:`~rdp.coders.gaussian.race.ChunkedRace`, independent   log2 of the candidates
-                     candidates                                                    a chunk, 18
-``"hadamard"``       :class:`~rdp.coders.gaussian.race.HadamardRace`               the same, 24
-``"hadamard-group"``  the same, racing groups                                      the same, 22
-``"layered"``        :class:`~rdp.coders.layered.LayeredGaussianCoder` for each    none
-                     coordinate, **exact**: half a bit a coordinate over the
-                     least possible at high rate, but ten times that at low rate
-===================  ============================================================  =======================
+====================  ============================================================  =======================
+method                what it is                                                    effort, and its default
+====================  ============================================================  =======================
+``"trellis"``         :class:`~rdp.coders.gaussian.trellis.TrellisCoding` with      ν, 14: 2^ν states
+                      shared rate modulation
+``"plain-trellis"``   the same without: fewer bits, too little variance along       ν, 14
+                      the mean
+``"wide-trellis"``    that from N(0, variance + mean square of the mean), whose     ν, 14
+                      scale is sent
+``"race"``            :class:`~rdp.coders.gaussian.race.ChunkedRace`, independent   log2 of the candidates
+                      candidates                                                    a chunk, 18
+``"hadamard"``        :class:`~rdp.coders.gaussian.race.HadamardRace`               the same, 24
+``"hadamard-group"``  the same, racing groups                                       the same, 22
+``"layered"``         :class:`~rdp.coders.layered.LayeredGaussianCoder` for each    none
+                      coordinate, **exact**: at most half a bit a coordinate
+                      over the information, which is many times KL at low rates
+====================  ============================================================  =======================
 
 The others are approximate: their classes and docs/gaussian-simulation.md say how far. Races have chunks of effort
 − 8 bits, so that they are cut off 8 bits past the divergence. A stream holds what a decoder must be told (how many
@@ -76,8 +76,7 @@ def encode(
     """
     m, v, p = _row(mean, variance, proposal_variance)
     coder = _coder(method, effort, m.size)
-    data, _ = coder.encode(m, v, p, shared, rng)
-    return data
+    return coder.encode(m, v, p, shared, rng)
 
 
 def decode(
@@ -117,10 +116,10 @@ class StepEncoder:
         """Send one more sample of N(mean, variance), and return what the decoder will have."""
         m, v, p = _row(mean, variance, proposal_variance)
         coder, shared = _coder(self.method, self.effort, m.size), self.shared.child(len(self.ends))
-        data, z = coder.encode(m, v, p, shared, self.rng)
+        data = coder.encode(m, v, p, shared, self.rng)
         self.data += data
         self.ends.append(len(self.data))
-        return z
+        return coder.decode(_Reader(data), p, shared)
 
 
 @dataclass
@@ -169,7 +168,7 @@ class _Trellis:
 
     def encode(
         self, m: Floats, v: Floats, p: Floats, shared: SharedRandomness, rng: np.random.Generator
-    ) -> tuple[bytes, Floats]:
+    ) -> bytes:
         head, scale = b"", np.sqrt(p)
         if self.wide:
             if not (p == 1.0).all() or v.min() != v.max():
@@ -182,7 +181,7 @@ class _Trellis:
             GaussianTarget(m / scale, float(ratio[0])) if same else DiagonalGaussianTarget(m / scale, ratio)
         )
         if target.kl_bits == 0.0:
-            return varint(0) + head, scale * _prior(self.dimension, shared)
+            return varint(0) + head
         bits = stages_for(
             target.kl_bits,
             m.size,
@@ -198,8 +197,7 @@ class _Trellis:
         coder = self._coder(bits, rotate=bool(same))
         symbols = coder.encode(target, shared=shared, rng=rng)
         # The last bit of the first number says whether coordinates were only permuted.
-        data = varint(2 * bits + int(not same)) + head + np.packbits(symbols.astype(np.uint8)).tobytes()
-        return data, scale * coder.decode(symbols, shared=shared)
+        return varint(2 * bits + int(not same)) + head + np.packbits(symbols.astype(np.uint8)).tobytes()
 
     def decode(self, reader: _Reader, p: Floats, shared: SharedRandomness) -> Floats:
         bits, plain = divmod(reader.varint(), 2)
@@ -229,7 +227,7 @@ class _Race:
 
     def encode(
         self, m: Floats, v: Floats, p: Floats, shared: SharedRandomness, rng: np.random.Generator
-    ) -> tuple[bytes, Floats]:
+    ) -> bytes:
         scale, ratio = np.sqrt(p), np.minimum(v / p, 1.0)
         if ratio.min() != ratio.max():
             raise ValueError(
@@ -237,7 +235,7 @@ class _Race:
             )
         target = GaussianTarget(m / scale, float(ratio[0]))
         if target.kl_bits == 0.0:
-            return varint(0), scale * _prior(self.dimension, shared)
+            return varint(0)
         chunks = max(1, math.ceil(target.kl_bits / (self.candidates_log2 - _PAST)))
         while True:
             if chunks > self._most_chunks:
@@ -255,8 +253,7 @@ class _Race:
         for model, symbol in zip(coder.models(quarters / 4.0), symbols, strict=True):
             model.put(encoder, [symbol])
         words = encoder.finish()
-        data = varint(chunks) + varint(quarters) + varint(len(words) // 4) + words
-        return data, scale * coder.decode(symbols, shared=shared)
+        return varint(chunks) + varint(quarters) + varint(len(words) // 4) + words
 
     def decode(self, reader: _Reader, p: Floats, shared: SharedRandomness) -> Floats:
         chunks = reader.varint()
@@ -287,14 +284,13 @@ class _Layered:
 
     def encode(
         self, m: Floats, v: Floats, p: Floats, shared: SharedRandomness, rng: np.random.Generator
-    ) -> tuple[bytes, Floats]:
+    ) -> bytes:
         if not np.allclose(v, p, rtol=1e-12):
             raise ValueError("variance must be proposal_variance for a layered quantiser: that of the noise")
         scale = np.sqrt(p)
         k = _scale_of(float(np.mean((m / scale) ** 2)) + 2.0**-40)
         words = self._coder(k).encode(m / scale, shared=shared)
-        data = _scale_bytes(k) + varint(len(words) // 4) + words
-        return data, scale * self._coder(k).decode(words, (self.dimension,), shared=shared)
+        return _scale_bytes(k) + varint(len(words) // 4) + words
 
     def decode(self, reader: _Reader, p: Floats, shared: SharedRandomness) -> Floats:
         coder = self._coder(_read_scale(reader))
