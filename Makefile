@@ -52,11 +52,14 @@ verify: env  ## check every claim, evaluate codecs on photographs, draw the figu
 		--out $(OUT)/report.html || status=1; \
 	exit $$status
 
+# Two processes of one thread each: more threads than cores make small matrices many times slower.
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+
 test: env  ## the fast tests
-	$(BIN)/python -m pytest -n 2 -q
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 -q
 
 test-all: env  ## the fast and the slow tests
-	$(BIN)/python -m pytest -n 2 -q -m ''
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 -q -m ''
 
 check: env  ## formatter, linter, types, import directions, and that torch is the build that was meant
 	$(BIN)/ruff format --check .

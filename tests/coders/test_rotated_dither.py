@@ -172,5 +172,5 @@ def test_other_targets_are_refused():
             simulator.encode(target, shared=SHARED, rng=private_rng(1))
 
 
-GOLDEN = [[1, 4, 3, 4, 0], [2, 2, 2, 2, 1], [4, 0, 0, 1, 0], [0, 1, 3, 2, 3]]
-GOLDEN_BYTES = "368d8841"
+GOLDEN = [[1, 0, 0, 3, 3], [5, 0, 0, 0, 2], [2, 2, 4, 0, 1], [2, 2, 0, 4, 4]]
+GOLDEN_BYTES = "21c167ad"
