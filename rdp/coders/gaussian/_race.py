@@ -440,7 +440,7 @@ def _uniform(dice):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, cache=True)
 def _gamma(shape, dice):  # type: ignore[no-untyped-def]
-    """A private Gamma variate of shape ≥ 1: the sum of so many exponential ones; after Marsaglia and Tsang."""
+    """A private Gamma variate of shape ≥ 1: the sum of so many exponential ones  [marsaglia2000]."""
     if shape == 1.0:
         return -math.log(_uniform(dice))
     d = shape - 1.0 / 3.0

@@ -1,8 +1,8 @@
 """Words of common randomness at any place of a field, in compiled code, and the normals made from them.
 
-A *coarse* normal is a cell of probability 2⁻¹⁶ of the standard normal law: 16 bits pick it, and a table has its
-middle, which is all that an encoder needs to score a candidate. The decoder's sample is :func:`normal` of a word
-whose leading bits are those 16: exactly :func:`rdp.randomness.normal_from_words` of it. Both are integer
+A *cell* of the standard normal law has probability 2⁻¹⁶; 16 bits pick it. An encoder scores candidates by the
+middles of cells that are sixteen times as wide (:func:`coarse_normals`). The decoder's sample is :func:`normal` of
+a word that begins with those 16 bits: exactly :func:`rdp.randomness.normal_from_words` of it. Both are integer
 arithmetic.
 """
 
@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 
 from rdp.randomness import SharedRandomness, normal_from_words, quantile_pieces
 
-COARSE_BITS = 16
-
 
 def key_of(shared: SharedRandomness) -> np.uint64:
     """The 64-bit key of a field of words, from the common randomness that both ends hold."""
@@ -29,23 +27,10 @@ def key_of(shared: SharedRandomness) -> np.uint64:
 
 @cache
 def coarse_normals() -> NDArray[np.float32]:
-    """The middles of the 2¹⁶ cells, shape (65536,); cells from 2¹⁵ on are the negative ones."""
-    return _middles(COARSE_BITS)
-
-
-@cache
-def coarser_normals() -> NDArray[np.float32]:
-    """The middles of 2¹² cells, each sixteen of the coarse ones: 16 KiB, which stay near the processor."""
-    return _middles(12)
-
-
-def _middles(bits: int) -> NDArray[np.float32]:
-    k = np.arange(2**bits, dtype=np.uint64)
-    middle = (np.uint64(2) * k + np.uint64(1)) << np.uint64(
-        63 - bits
-    )  # of the 64-bit places with this beginning
-    sign = k >> np.uint64(bits - 1)
-    table = normal_from_words(middle << np.uint64(1) | sign).astype(np.float32)
+    """The middles of 2¹² cells, shape (4096,), negative from 2¹¹ on: 16 KiB, which stay near the processor."""
+    k = np.arange(2**12, dtype=np.uint64)
+    middle = (np.uint64(2) * k + np.uint64(1)) << np.uint64(51)  # of the 64-bit places that begin with k
+    table = normal_from_words(middle << np.uint64(1) | k >> np.uint64(11)).astype(np.float32)
     table.flags.writeable = False
     return table
 

@@ -34,7 +34,7 @@ class TrellisCoding:
     r"""N(mean, variance I) from N(0, I) in ``dimension`` dimensions by about ``bits`` bits; approximate.
 
     Without ``rotate`` coordinates are only permuted, and may have a variance each; a mean of a few large entries
-    then costs twice as much or more.
+    then does not arrive in full.
 
     *What it is.* A fixed-rate random code that is searched for the largest ln r = ∑ mᵢzᵢ/v − zᵢ²(1/v − 1)/2, as
     minimal random coding with 2ⁿ candidates would be; ``states_log2`` = ν sets how near the search comes. With
@@ -43,7 +43,7 @@ class TrellisCoding:
     *Where it deviates.* A search for the maximum leaves too little variance along the mean: right over one bit's
     worth of coordinates, a tenth of it over hundreds of bits. ``modulate`` gives it back: the spectrum of what is
     missing falls off like f_c²/(f² + f_c²), that of an autoregressive process, so the rate of the stages follows
-    one that both ends draw from their common randomness, for 1–5 % more bits; the number of stages then varies
+    one that both ends draw from their common randomness, for 2–5 % more bits; the number of stages then varies
     from key to key. Directions orthogonal to the mean are right by symmetry. docs/gaussian-simulation.md has the
     deviation as measured, by scale.
 
@@ -107,7 +107,7 @@ class TrellisCoding:
             self.states_log2,
             *self._codebook(bounds),
             _words.key_of(shared.child(0)),
-            _words.coarser_normals(),
+            _words.coarse_normals(),
             _WINDOW,
         )
         return np.asarray(found, dtype=np.int64)
