@@ -1,0 +1,331 @@
+r"""Observers: how often one is right who must tell reconstructions from sources.
+
+The best that anyone can do, on N items that are all sources or all reconstructions with equal chances, is
+
+    A_N = ½ + ½ TV(P^N, Q^N),
+
+½ plus what the talk calls c. Two observers come near it from below:
+
+* :class:`LikelihoodRatioObserver` knows both laws, or models of them, and says which makes the items more
+  probable. With the true densities it is the best there is; with a model in place of one it falls short, so that
+  what it attains is a lower bound of A_N in either case.
+* :func:`classifier_accuracy` has seen samples only: a classifier two-sample test [lopezpaz2017]. The classifier
+  judges what it was not trained on, whole photographs being held out, so that what it attains too is a lower
+  bound, with an error bar. That it finds nothing does not show that there is nothing to be found.
+
+Both return :class:`Observed`. Accuracies are balanced: the mean of that on sources and that on reconstructions, so
+that unequal numbers of them do not make a prior. Bounds of A from divergences are in :mod:`rdp.theory.observer`.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rdp.estimate import Estimate
+from rdp.randomness import private_rng, tag
+from rdp.realism.critics import Model
+from rdp.realism.resampling import Grouped
+from rdp.validate import Floats, integer, one_of, refuse
+
+_RNG = tag("realism: observers")
+
+Kind = Literal["linear", "quadratic", "trees"]
+KINDS: tuple[Kind, ...] = ("linear", "quadratic", "trees")
+
+
+class Classifier(Protocol):
+    """What scikit-learn calls one, as far as it is needed here."""
+
+    def fit(self, x: Floats, y: NDArray[np.intp], /, *, sample_weight: Floats) -> Any:
+        """Learn from rows (n, d) and labels (n,), 1 for reconstructions, each of this weight."""
+        ...
+
+    def decision_function(self, x: Floats, /) -> Floats:
+        """ln of the odds for label 1 as it sees them, (n,)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Observed:
+    """How often an observer was right about ``batch`` items at a time: ``accuracy``, and that on either kind.
+
+    ``accuracy`` is the mean of the two. Standard errors are over independent batches, or over units where rows are
+    judged one by one; where all of them were right, or all wrong, those of one more right and one more wrong.
+    """
+
+    accuracy: Estimate
+    on_sources: Estimate
+    on_recons: Estimate
+    batch: int | None
+
+    def lower_limit(self, confidence: float = 0.95) -> float:
+        """With this confidence the best observer's accuracy is not below this; at least ½.
+
+        One-sided, from Student's quantile about accuracies with one more right and one more wrong of either kind.
+        """
+        if not 0.0 < float(confidence) < 1.0:
+            raise refuse("confidence", confidence, "must lie between 0 and 1")
+        parts = (self.on_sources, self.on_recons)
+        centre = sum((part.n * part.value + 1.0) / (part.n + 2.0) for part in parts) / 2.0
+        from scipy.special import stdtrit
+
+        return max(0.5, centre - float(stdtrit(self._freedom, confidence)) * self.accuracy.stderr)
+
+    def total_variation_at_least(self, confidence: float = 0.95) -> float:
+        """2A − 1 at :meth:`lower_limit`: with this confidence TV(P^N, Q^N) is not below this."""
+        return 2.0 * self.lower_limit(confidence) - 1.0
+
+    @property
+    def p_value(self) -> float:
+        """How probable an accuracy this high or higher is where the laws are equal: by Student's law, one side."""
+        from scipy.special import stdtr
+
+        excess = self.accuracy.value - 0.5
+        return float(stdtr(self._freedom, -excess / self.accuracy.stderr))
+
+    @property
+    def _freedom(self) -> int:
+        return self.on_sources.n + self.on_recons.n - 2
+
+
+@dataclass(frozen=True)
+class LikelihoodRatioObserver:
+    """Says "reconstruction" where ln Q − ln P, summed over a batch, is positive; tosses a coin where it is 0.
+
+    ``source`` and ``recon`` are the two laws, or models of them: anything with ``log_density(items)``, in nats,
+    such as a mixture, a diffusion model's likelihood or a compressor as
+    :class:`~rdp.realism.critics.CodeLength`. An item that both exclude tells nothing.
+    """
+
+    source: Model
+    recon: Model
+
+    def log_odds(self, items: ArrayLike, *, batch: int = 1) -> Floats:
+        """ln Q/P of batches of ``batch`` successive items along the first axis, shape (n // batch,); may be ±∞."""
+        batch = integer("batch", batch, least=1)
+        x = np.asarray(items)
+        n = len(x) // batch if x.ndim else 0
+        if n == 0:
+            raise ValueError(f"items of shape {x.shape} must be at least {batch} along the first axis")
+        x = x[: n * batch]
+        p, q = (self._log_density(name, model, x) for name, model in self._models)
+        with np.errstate(invalid="ignore"):
+            odds = np.where(np.isneginf(p) & np.isneginf(q), 0.0, q - p).reshape(n, batch)
+            total = odds.sum(axis=1)
+        return np.where(np.isnan(total), 0.0, total)  # one item is excluded by P, another by Q
+
+    def accuracy(self, sources: ArrayLike, recons: ArrayLike, *, batch: int = 1) -> Observed:
+        """How often it is right about batches of independent items, at least two batches of either kind."""
+        right = []
+        for name, items, sign in (("sources", sources, -1.0), ("recons", recons, 1.0)):
+            odds = self.log_odds(items, batch=batch)
+            if len(odds) < 2:
+                raise ValueError(f"{name} must hold at least two batches of {batch}")
+            right.append(_right(sign * odds))
+        return _observed(right[0], right[1], batch)
+
+    @property
+    def _models(self) -> tuple[tuple[str, Model], ...]:
+        return (("source", self.source), ("recon", self.recon))
+
+    @staticmethod
+    def _log_density(name: str, model: Model, x: NDArray[Any]) -> Floats:
+        values = np.asarray(model.log_density(x), dtype=np.float64)
+        if values.shape != (len(x),):
+            raise ValueError(
+                f"{name}: log_density of {len(x)} items has shape {values.shape}, must be ({len(x)},)"
+            )
+        if np.isnan(values).any() or np.isposinf(values).any():
+            raise refuse(f"log_density of {name}", float("nan"), "must be a number or −∞")
+        return values
+
+
+def classifier_accuracy(
+    sources: ArrayLike | Grouped,
+    recons: ArrayLike | Grouped,
+    *,
+    classifier: Kind | Callable[[], Classifier] = "linear",
+    folds: int = 5,
+    batch: int | None = None,
+    seed: int = 0,
+) -> Observed:
+    r"""How often a classifier tells reconstructions from sources that it has not seen  [lopezpaz2017].
+
+    Feature rows (n, d) and (m, d), or :class:`~rdp.realism.resampling.Grouped` ones, whose units are then kept
+    together: in training or held out. The units are dealt into ``folds`` parts; each part is judged by a
+    classifier that was trained on the others, both kinds weighing the same in total. The expected accuracy of each
+    is at most ½ + ½ TV, hence so is that of their mean, whatever the classifier.
+
+    ``classifier`` is ``"linear"`` (logistic regression: sees means), ``"quadratic"`` (regularised quadratic
+    discriminant: sees covariances too), ``"trees"`` (gradient boosting: sees what trees see, and wants many rows),
+    or a function that makes a fresh one with scikit-learn's interface. Features are standardised by the training
+    parts. With ``batch=None`` rows are judged one by one; else ``batch`` whole units at a time, by the sum of
+    their rows' log-odds, units that are left over being left out.
+
+    Any two parts judge each other. Where the laws are equal, what a classifier takes for a difference between two
+    parts by chance is right about both of them or about neither, which doubles the variance of their mean. So
+    standard errors are √2 times those of independent judgements: at equal laws they were 1.1 to 1.2 times the
+    spread of the accuracy, and tests of nominally 5 % rejected 1 to 4 in 100; where the laws are far apart they
+    are √2 times too large.
+
+    ``ValueError`` if a unit is in both samples (see :func:`~rdp.realism.resampling.independent_halves`), for fewer
+    than ``max(4, 2·batch)`` units in either, for unequally many columns, and for what is not finite.
+    """
+    a, b = (_grouped(name, value) for name, value in (("sources", sources), ("recons", recons)))
+    if isinstance(sources, Grouped) and isinstance(recons, Grouped):
+        shared = set(a.units.tolist()) & set(b.units.tolist())
+        if shared:
+            raise refuse(
+                "groups", sorted(shared)[:3], "must not be in both samples: they depend on each other"
+            )
+    if a.rows.shape[1] != b.rows.shape[1]:
+        raise ValueError(
+            f"recons of {b.rows.shape[1]} columns must have as many as sources, {a.rows.shape[1]}"
+        )
+    folds = integer("folds", folds, least=2)
+    together = 1 if batch is None else integer("batch", batch, least=1)
+    least = max(4, 2 * together)
+    for name, sample in (("sources", a), ("recons", b)):
+        if len(sample.units) < least:
+            raise ValueError(f"{name} of {len(sample.units)} units must have at least {least}")
+    make = _maker(classifier)
+    rng = private_rng(_RNG, integer("seed", seed, least=0))
+    folds = min(folds, len(a.units) // together, len(b.units) // together)
+    parts = [_dealt(len(sample.units), folds, together, rng) for sample in (a, b)]
+    right: tuple[list[Floats], list[Floats]] = ([], [])
+    for fold in range(folds):
+        rest = [np.concatenate([p for k, p in enumerate(part) if k != fold]) for part in parts]
+        judge = _trained(make, a.take(rest[0]), b.take(rest[1]))
+        for k, (sample, sign) in enumerate(((a, -1.0), (b, 1.0))):
+            held = parts[k][fold]
+            odds = np.split(
+                sign * judge(sample.take(held)), np.cumsum([len(sample.members[unit]) for unit in held])[:-1]
+            )
+            if batch is None:
+                right[k].append(np.array([_right(o).mean() for o in odds]))
+            else:
+                sums = np.array([o.sum() for o in odds])
+                right[k].append(_right(sums[: len(sums) // batch * batch].reshape(-1, batch).sum(axis=1)))
+    sizes = None if batch is not None else tuple(_sizes(s, p) for s, p in zip((a, b), parts, strict=True))
+    return _observed(np.concatenate(right[0]), np.concatenate(right[1]), batch, sizes, wider=math.sqrt(2.0))
+
+
+# Inside
+
+
+def _observed(
+    sources: Floats,
+    recons: Floats,
+    batch: int | None,
+    sizes: tuple[Floats, ...] | None = None,
+    *,
+    wider: float = 1.0,
+) -> Observed:
+    weights = sizes if sizes is not None else (np.ones(len(sources)), np.ones(len(recons)))
+    one, other = (_share(right, w, wider) for right, w in zip((sources, recons), weights, strict=True))
+    accuracy = Estimate(
+        0.5 * (one.value + other.value), 0.5 * math.hypot(one.stderr, other.stderr), min(one.n, other.n)
+    )
+    return Observed(accuracy, one, other, batch)
+
+
+def _share(right: Floats, weights: Floats, wider: float) -> Estimate:
+    """The weighted mean of shares of independent units, as a ratio of means, with ``wider`` times its error."""
+    g = len(right)
+    value = float(right @ weights / weights.sum())
+    spread = math.sqrt(float(np.sum((weights * (right - value)) ** 2)) * g / (g - 1)) / float(weights.sum())
+    if np.ptp(right) == 0.0:  # all say the same, and their spread tells nothing
+        p = (g * value + 1.0) / (g + 2.0)
+        spread = math.sqrt(p * (1.0 - p) / (g + 2.0))
+    return Estimate(value, wider * spread, g)
+
+
+def _right(odds: Floats) -> Floats:
+    return np.where(odds > 0.0, 1.0, np.where(odds == 0.0, 0.5, 0.0))
+
+
+def _grouped(name: str, value: ArrayLike | Grouped) -> Grouped:
+    if isinstance(value, Grouped):
+        return value
+    rows = np.asarray(value)
+    if rows.ndim == 0 or len(rows) < 2:
+        raise ValueError(f"{name} of shape {rows.shape} must hold at least two rows")
+    return Grouped(rows, np.arange(len(rows)))
+
+
+def _dealt(units: int, folds: int, together: int, rng: np.random.Generator) -> list[NDArray[np.intp]]:
+    """Parts of the units, in whole batches as far as they go."""
+    order = rng.permutation(units)
+    batches = [order[i : i + together] for i in range(0, units - together + 1, together)]
+    over = order[len(batches) * together :]
+    parts = [np.concatenate(batches[fold::folds]) for fold in range(folds)]
+    parts[0] = np.concatenate([parts[0], over])
+    return parts
+
+
+def _sizes(sample: Grouped, parts: list[NDArray[np.intp]]) -> Floats:
+    return np.array([float(len(sample.members[unit])) for part in parts for unit in part])
+
+
+def _maker(classifier: Kind | Callable[[], Classifier]) -> Callable[[], Classifier]:
+    if callable(classifier):
+        return classifier
+    one_of("classifier", classifier, KINDS)
+    if classifier == "linear":
+        from sklearn.linear_model import LogisticRegression
+
+        return lambda: LogisticRegression(max_iter=1000)
+    if classifier == "quadratic":
+        return _Quadratic
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return lambda: HistGradientBoostingClassifier(max_iter=50, early_stopping=False, random_state=0)
+
+
+def _trained(make: Callable[[], Classifier], sources: Floats, recons: Floats) -> Callable[[Floats], Floats]:
+    """ln of the odds for a reconstruction, of rows."""
+    x = np.concatenate([sources, recons])
+    labels = np.repeat([0, 1], [len(sources), len(recons)])
+    centre, scale = x.mean(axis=0), x.std(axis=0)
+    scale = np.where(scale > 1e-12 * (1.0 + np.abs(centre)), scale, 1.0)  # a constant feature stays at 0
+    weights = np.repeat([0.5 / len(sources), 0.5 / len(recons)], [len(sources), len(recons)]) * len(x)
+    model = make()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one that did not converge is an observer all the same
+        model.fit((x - centre) / scale, labels, sample_weight=weights)
+
+    def odds(rows: Floats) -> Floats:
+        return np.asarray(model.decision_function((rows - centre) / scale), dtype=np.float64)
+
+    return odds
+
+
+class _Quadratic:
+    """The likelihood ratio of two Gaussians, covariances shrunk towards their diagonals as rows are few."""
+
+    def fit(self, x: Floats, y: NDArray[np.intp], /, *, sample_weight: Floats) -> _Quadratic:
+        self._laws = []
+        for label in (0, 1):
+            rows = x[y == label]
+            mean = rows.mean(axis=0)
+            centred = rows - mean
+            covariance = centred.T @ centred / max(1, len(rows) - 1)
+            share = x.shape[1] / (x.shape[1] + len(rows))
+            shrunk = (1.0 - share) * covariance + share * np.diag(np.diag(covariance))
+            values, vectors = np.linalg.eigh(shrunk + 1e-6 * np.eye(len(mean)))
+            self._laws.append((mean, values, vectors))
+        return self
+
+    def decision_function(self, x: Floats, /) -> Floats:
+        logs = []
+        for mean, values, vectors in self._laws:
+            c = (x - mean) @ vectors
+            logs.append(-0.5 * np.sum(c * c / values + np.log(values), axis=1))
+        return np.asarray(logs[1] - logs[0])
