@@ -9,10 +9,12 @@ workers, or on what was done before a run was killed. Codecs always decode.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,11 +24,15 @@ import numpy as np
 from rdp import journal as journals
 from rdp.core import Array, Channel, Kind, Source
 from rdp.estimate import Estimate, Moments
+from rdp.feature_store import FeatureStore
 from rdp.journal import Journal, Record
 from rdp.randomness import SharedRandomness, private_rng, tag
 from rdp.validate import Floats, integer, one_of
 
 _CHANNEL_RNG = tag("evaluate: channel")
+
+_Features = dict[str, dict[str, Floats]]
+"""By the name of the features, of the source or of the reconstruction."""
 
 
 class Distortion(Protocol):
@@ -45,9 +51,10 @@ class Distortion(Protocol):
 class Divergence(Protocol):
     """How far the law of the reconstructions is from that of the sources, from features of items.
 
-    ``features`` is computed for every source item and every reconstruction and stored. At the end ``compare``
-    sees the features of the source in one half of the items and of the reconstruction in the other half:
-    features of an item and of its own reconstruction depend on each other and would hide a difference.
+    ``features`` is computed of the source in one half of the items and of the reconstruction in the other half,
+    as features of an item and of its own reconstruction depend on each other and would hide a difference. They are
+    stored, and at the end ``compare`` sees them. Divergences whose ``features_name`` is the same share them;
+    without that attribute a divergence has features of its own.
     """
 
     @property
@@ -56,11 +63,16 @@ class Divergence(Protocol):
         ...
 
     def features(self, array: Array) -> Floats:
-        """What is kept of one item, shape (d,)."""
+        """What is kept of one item: shape (d,), or (r, d) for rows of one item, such as crops."""
         ...
 
-    def compare(self, source: Floats, recon: Floats) -> Estimate:
-        """The divergence from features of independent items, shapes (n, d) and (m, d)."""
+    def compare(
+        self, source: Iterable[Floats], recon: Iterable[Floats], /
+    ) -> Estimate | Mapping[str, Estimate]:
+        """The divergence from the features of independent items, one array after the other, in their order.
+
+        Several numbers, by name, appear in the Evaluation as ``name.key``.
+        """
         ...
 
 
@@ -102,8 +114,9 @@ def evaluate(
 
     ``executor`` (any ``concurrent.futures`` one) changes how long it takes and nothing else. ``journal`` is a
     JSON Lines file: each item is appended as soon as it is done, and items found there from an earlier run of
-    the same channel, source, seed and metrics are not done again. ``progress(done, items)`` is called after
-    each item.
+    the same channel, source, seed and metrics are not done again; features of items lie beside it, in
+    ``<journal>.features``, and the divergences are appended at the end. ``progress(done, items)`` is called
+    after each item. Features are not kept in memory, except as the divergences gather them.
 
     ``ValueError`` for fewer than two items (one item has no error bar) or more than there are, for a distortion
     that is not a number, and, with a journal, for a channel or source whose name does not tell its parameters.
@@ -118,28 +131,72 @@ def evaluate(
     if len(set(names)) != len(names):
         raise ValueError(f"metrics={names} must have distinct names")
 
-    done = _resume(journal, job, items) if journal is not None else {}
-    todo = [index for index in range(items) if index not in done]
-    out = Journal(journal) if journal is not None else None
-    try:
+    with ExitStack() as stack:
+        store = stack.enter_context(FeatureStore(beside(journal) if journal and job.divergences else None))
+        done = _resume(journal, store, job, items) if journal is not None else {}
+        todo = [index for index in range(items) if index not in done]
+        out = stack.enter_context(Journal(journal)) if journal is not None else None
         if progress is not None:
             progress(len(done), items)
-        for record in _as_done(job, todo, executor):
+        for record, features in _as_done(job, todo, executor):
+            record["features"] = {
+                name: {end: store.append(array) for end, array in ends.items()}
+                for name, ends in features.items()
+            }
             done[record["item"]] = record
             if out is not None:
                 out.append(record)
             if progress is not None:
                 progress(len(done), items)
-    finally:
-        if out is not None:
-            out.close()
+        records = [done[index] for index in range(items)]
+        found = _compared(records, job.divergences, store)
+        if out is not None and found:
+            summary = _summary(records[0], items, found)
+            if summary not in journals.read(out.path):
+                out.append(summary)
     wanted = [d.__name__ for d in job.distortions]
-    records = [done[index] for index in range(items)]
     records = [r | {"distortions": {name: r["distortions"][name] for name in wanted}} for r in records]
-    return aggregate(records, job.divergences)
+    # Where features lie depends on the order in which items were done.
+    return aggregate([{k: v for k, v in r.items() if k != "features"} for r in records], found)
 
 
-def _as_done(job: _Job, todo: Sequence[int], executor: Executor | None) -> Iterator[Record]:
+def beside(journal: str | Path) -> Path:
+    """Where the features of the items in a journal lie."""
+    return Path(f"{journal}.features")
+
+
+def _compared(
+    records: Sequence[Record], divergences: Sequence[Divergence], store: FeatureStore
+) -> dict[str, Estimate]:
+    def half(name: str, end: str) -> Iterator[Floats]:
+        for record in records[0 if end == "source" else 1 :: 2]:
+            yield store.read(record["features"][name][end])
+
+    found: dict[str, Estimate] = {}
+    for d in divergences:
+        name = _features_name(d)
+        result = d.compare(half(name, "source"), half(name, "recon"))
+        if isinstance(result, Estimate):
+            found[d.name] = result
+        else:
+            found |= {f"{d.name}.{key}": estimate for key, estimate in result.items()}
+    return found
+
+
+def _features_name(divergence: Divergence) -> str:
+    return str(getattr(divergence, "features_name", divergence.name))
+
+
+def _summary(record: Record, items: int, divergences: Mapping[str, Estimate]) -> Record:
+    """The line of a journal that tells what the items before it were found to have as a whole."""
+    run = {key: record[key] for key in ("channel", "source", "seed", "rdp")}
+    return run | {
+        "items": items,
+        "divergences": {name: dataclasses.asdict(estimate) for name, estimate in divergences.items()},
+    }
+
+
+def _as_done(job: _Job, todo: Sequence[int], executor: Executor | None) -> Iterator[tuple[Record, _Features]]:
     if executor is None:
         yield from map(job, todo)
     else:
@@ -147,18 +204,13 @@ def _as_done(job: _Job, todo: Sequence[int], executor: Executor | None) -> Itera
             yield future.result()
 
 
-def aggregate(records: Sequence[Record], divergences: Sequence[Divergence] = ()) -> Evaluation:
-    """The Evaluation of the records of one run, in the order of their items."""
+def aggregate(records: Sequence[Record], divergences: Mapping[str, Estimate] | None = None) -> Evaluation:
+    """The Evaluation of the records of one run, in the order of their items, and what they have as a whole."""
     if len({(r["channel"], r["source"], r["seed"], r["kind"]) for r in records}) != 1:
         raise ValueError("records must be of one channel, one source, one seed and one kind of rate")
     first = records[0]
     per_symbol = _mean([r["bits"] / r["symbols"] for r in records])
     names = [n for n in first["distortions"] if all(n in r["distortions"] for r in records)]
-    halves = {}
-    for d in divergences:
-        source = np.array([r["features"][d.name]["source"] for r in records[0::2]])
-        recon = np.array([r["features"][d.name]["recon"] for r in records[1::2]])
-        halves[d.name] = d.compare(source, recon)
     seconds = [name for name in first["seconds"] if all(name in r["seconds"] for r in records)]
     return Evaluation(
         channel=first["channel"],
@@ -168,7 +220,7 @@ def aggregate(records: Sequence[Record], divergences: Sequence[Divergence] = ())
         bits_per_symbol=per_symbol,
         bpp=per_symbol if all(r["photograph"] for r in records) else None,
         distortions={n: _mean([r["distortions"][n] for r in records]) for n in names},
-        divergences=halves,
+        divergences=dict(divergences or {}),
         seconds={n: float(np.mean([r["seconds"][n] for r in records])) for n in seconds},
         records=records,
         provenance=provenance() | {"seed": first["seed"], "items": len(records)},
@@ -196,7 +248,7 @@ class _Job:
     distortions: tuple[Distortion, ...]
     divergences: tuple[Divergence, ...]
 
-    def __call__(self, index: int) -> Record:
+    def __call__(self, index: int) -> tuple[Record, _Features]:
         item = self.source.item(index, seed=self.seed)
         if item.size == 0:
             raise ValueError(f"item {index} of {spec(self.source)} must not be empty")
@@ -205,7 +257,7 @@ class _Job:
         )
         name = getattr(self.source, "item_name", None)
         photograph = item.dtype == np.uint8 and item.ndim == 3
-        return {
+        record = {
             "channel": spec(self.channel),
             "source": spec(self.source),
             "seed": self.seed,
@@ -217,13 +269,12 @@ class _Job:
             "photograph": photograph,
             "symbols": item.shape[0] * item.shape[1] if photograph else len(item),
             "distortions": {d.__name__: self._measured(d, item, sent.recon) for d in self.distortions},
-            "features": {
-                d.name: {"source": d.features(item).tolist(), "recon": d.features(sent.recon).tolist()}
-                for d in self.divergences
-            },
             "seconds": dict(sent.seconds),
             "rdp": provenance()["rdp"],
         }
+        end, array = ("recon", sent.recon) if index % 2 else ("source", item)
+        maps = {_features_name(d): d.features for d in self.divergences}
+        return record, {name: {end: features(array)} for name, features in maps.items()}
 
     def _measured(self, distortion: Distortion, item: Array, recon: Array) -> float:
         value = float(distortion(item, recon))
@@ -237,7 +288,7 @@ def spec(thing: object) -> str:
     return str(getattr(thing, "spec", None) or repr(thing))
 
 
-def _resume(path: str | Path, job: _Job, items: int) -> dict[int, Record]:
+def _resume(path: str | Path, store: FeatureStore, job: _Job, items: int) -> dict[int, Record]:
     for thing in (job.channel, job.source):
         if " object at 0x" in spec(thing):
             raise ValueError(
@@ -247,16 +298,23 @@ def _resume(path: str | Path, job: _Job, items: int) -> dict[int, Record]:
         return {}
     Journal(path).close()  # cuts off a half-written last line
     done: dict[int, Record] = {}
+    names = {_features_name(d) for d in job.divergences}
     run = (spec(job.channel), spec(job.source), job.seed, provenance()["rdp"])
     for r in journals.read(path):
         if (
             (r.get("channel"), r.get("source"), r.get("seed"), r.get("rdp")) == run
             and r.get("item", items) < items
             and {d.__name__ for d in job.distortions} <= set(r.get("distortions", ()))
-            and {d.name for d in job.divergences} <= set(r.get("features", ()))
+            and _stored(r, names, store)
         ):
             done[r["item"]] = r
     return done
+
+
+def _stored(record: Record, names: set[str], store: FeatureStore) -> bool:
+    """Whether the store holds the features of these names."""
+    features, end = record.get("features", {}), "recon" if record["item"] % 2 else "source"
+    return all(store.holds(features.get(name, {}).get(end, {})) for name in names)
 
 
 def _mean(values: Sequence[float]) -> Estimate:
@@ -265,4 +323,4 @@ def _mean(values: Sequence[float]) -> Estimate:
     return Moments().add(np.array(values)).estimate()
 
 
-__all__ = ["Distortion", "Divergence", "Evaluation", "aggregate", "evaluate", "provenance", "spec"]
+__all__ = ["Distortion", "Divergence", "Evaluation", "aggregate", "beside", "evaluate", "provenance", "spec"]

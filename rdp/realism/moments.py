@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import final
 
 import numpy as np
@@ -35,12 +36,15 @@ class GaussianW2Squared:
             raise ValueError(f"array of shape {x.shape} must not be empty")
         return np.array([np.mean(x), np.mean(x**2)])
 
-    def compare(self, source: Floats, recon: Floats) -> Estimate:
-        """The distance from features of independent items, (n, 2) and (m, 2), each of at least two.
+    def compare(self, source: Iterable[Floats], recon: Iterable[Floats]) -> Estimate:
+        """The distance from features (2,) of independent items, at least two of either kind.
 
         ``n`` of the estimate is the smaller of the two numbers, which widens its interval if they differ.
         """
-        halves = [Moments(2).add(source), Moments(2).add(recon)]
+        halves = [Moments(2), Moments(2)]
+        for half, rows in zip(halves, (source, recon), strict=True):
+            for row in rows:
+                half.add(row[None])
         if min(half.n for half in halves) < 2:
             raise ValueError(
                 f"{halves[0].n} sources and {halves[1].n} reconstructions must be at least 2 each "

@@ -89,12 +89,20 @@ def _comparisons(path: Path) -> Iterator[tuple[Record, Checked]]:
 
 def read_sources(problems: list[str], path: Path) -> list[SourceTable]:
     runs: dict[tuple[str, str, int], dict[int, Record]] = {}
-    for r in _sound(problems, path, _items(path)):
-        runs.setdefault((r["source"], r["channel"], r["seed"]), {})[r["item"]] = r  # the later one stands
+    wholes: dict[tuple[str, str, int], Record] = {}
+    for r in _sound(problems, path, _lines(path)):  # the later one stands
+        run = r["source"], r["channel"], r["seed"]
+        if "divergences" in r:
+            wholes[run] = r
+        else:
+            runs.setdefault(run, {})[r["item"]] = r
     tables: dict[str, list[Evaluation]] = {}
-    for (source, channel, seed), items in runs.items():
+    for run, items in runs.items():
+        source, channel, seed = run
+        whole = wholes.get(run, {"items": 0})
+        found = whole["divergences"] if whole["items"] == len(items) else {}
         try:
-            evaluation = aggregate([items[i] for i in sorted(items)])
+            evaluation = aggregate([items[i] for i in sorted(items)], found)
         except ValueError as error:
             problems.append(f"{_name(path)}: {channel} on {source} with seed {seed}: {error}")
         else:
@@ -108,7 +116,8 @@ def _source_table(source: str, evaluations: Sequence[Evaluation]) -> SourceTable
     return SourceTable(source, by_rate, _provenance(records, ("rdp", "seed")))
 
 
-def _items(path: Path) -> Iterator[Record]:
+def _lines(path: Path) -> Iterator[Record]:
+    """Items, and what runs have as a whole, whose divergences become Estimates."""
     records = enumerate(journal.read(path), start=1)
     while True:
         try:
@@ -118,17 +127,28 @@ def _items(path: Path) -> Iterator[Record]:
         except ValueError as error:  # its name is enough: a page does not tell where it was made
             raise ValueError(_name(path) + str(error).removeprefix(str(path))) from None
         with _at(f"{_name(path)}, line {number}"):
-            _require(
-                record, channel=str, source=str, kind=str, seed=int, item=int, symbols=int, photograph=bool
-            )
-            _require(record, shape=list, distortions=dict, seconds=dict)
-            for length in (*record["shape"], record["symbols"]):
-                integer("shape and symbols", length, least=1)
-            _number(record, "bits")
-            for numbers in (record["distortions"], record["seconds"]):
-                for key in numbers:
-                    _number(numbers, key)
+            if "divergences" in record:
+                _require(record, channel=str, source=str, seed=int, items=int, divergences=dict)
+                record["divergences"] = {k: _estimate(v) for k, v in record["divergences"].items()}
+            else:
+                _check_item(record)
         yield record
+
+
+def _check_item(record: Record) -> None:
+    _require(record, channel=str, source=str, kind=str, seed=int, item=int, symbols=int, photograph=bool)
+    _require(record, shape=list, distortions=dict, seconds=dict)
+    for length in (*record["shape"], record["symbols"]):
+        integer("shape and symbols", length, least=1)
+    _number(record, "bits")
+    for numbers in (record["distortions"], record["seconds"]):
+        for key in numbers:
+            _number(numbers, key)
+
+
+def _estimate(record: Any) -> Estimate:
+    _require(record, n=int)
+    return Estimate(_number(record, "value"), _number(record, "stderr"), record["n"], _number(record, "bias"))
 
 
 def read_figures(problems: list[str], folder: Path) -> list[Figure]:

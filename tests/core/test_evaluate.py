@@ -1,6 +1,7 @@
 import json
 import math
 import pickle
+import tracemalloc
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -11,7 +12,7 @@ import rdp
 from rdp import DecodeError
 from rdp.core import Channel, Source, Transmission
 from rdp.estimate import Estimate, Moments
-from rdp.evaluate import aggregate, evaluate, provenance, spec
+from rdp.evaluate import aggregate, beside, evaluate, provenance, spec
 from rdp.journal import read
 from rdp.randomness import private_rng
 
@@ -100,12 +101,18 @@ class MeanDifference:
         return np.array([np.mean(array), np.mean(np.square(array, dtype=float))])
 
     def compare(self, source, recon):
+        source, recon = np.array(list(source)), np.array(list(recon))
         seen.append((source, recon))
         return Estimate(float(source[:, 0].mean() - recon[:, 0].mean()), 0.0, len(source) + len(recon))
 
 
 seen = []
 ITEMS = 12
+
+
+def items_of(path):
+    """The lines of a journal that tell of items."""
+    return [r for r in read(path) if "item" in r]
 
 
 def run(channel=None, source=None, **changes):
@@ -241,7 +248,7 @@ def test_a_killed_run_resumes_where_it_was(tmp_path, uninterrupted, executor, to
     assert calls == list(range(kept, ITEMS + 1))
     if pool:
         pool.shutdown()
-    assert sorted(r["item"] for r in read(path)) == list(range(ITEMS))
+    assert sorted(r["item"] for r in items_of(path)) == list(range(ITEMS))
 
 
 def test_a_finished_run_is_not_done_again(tmp_path, uninterrupted):
@@ -253,13 +260,18 @@ def test_a_finished_run_is_not_done_again(tmp_path, uninterrupted):
 
 def test_a_journal_alone_gives_the_evaluation(tmp_path, uninterrupted):
     run(journal=tmp_path / "j")
-    assert aggregate(list(read(tmp_path / "j")), [MeanDifference()]) == uninterrupted
+    records = items_of(tmp_path / "j")
+    [whole] = [r for r in read(tmp_path / "j") if "divergences" in r]
+    assert whole["items"] == ITEMS
+    found = {name: Estimate(**estimate) for name, estimate in whole["divergences"].items()}
+    bare = [{k: v for k, v in r.items() if k != "features"} for r in records]
+    assert aggregate(bare, found) == uninterrupted
 
 
 def test_an_error_in_one_item_keeps_the_others(tmp_path):
     with pytest.raises(DecodeError, match="damaged"):
         run(Failing(7), journal=tmp_path / "j")
-    assert [r["item"] for r in read(tmp_path / "j")] == list(range(7))
+    assert [r["item"] for r in items_of(tmp_path / "j")] == list(range(7))
 
 
 @pytest.mark.parametrize(
@@ -282,7 +294,7 @@ def test_items_of_another_run_in_the_same_journal_are_ignored(tmp_path, uninterr
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace(old, new) if old else text, encoding="utf-8")
     assert run(journal=path) == uninterrupted
-    assert len(list(read(path))) == 2 * ITEMS
+    assert len(items_of(path)) == 2 * ITEMS
 
 
 def test_infinite_distortions_come_back_from_the_journal(tmp_path):
@@ -296,6 +308,91 @@ def test_a_journal_with_a_broken_line_in_its_middle_is_refused(tmp_path):
     (tmp_path / "j").write_text("{broken\n", encoding="utf-8")
     with pytest.raises(ValueError, match="line 1 is not JSON"):
         run(journal=tmp_path / "j")
+
+
+# Features
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Rows of an item; two numbers come of them. Counts how often it looked."""
+
+    name: str
+    features_name: str = "rows"
+
+    def features(self, array):
+        looked.append(self.name)
+        return np.stack([array[:3], array[-3:]])
+
+    def compare(self, source, recon):
+        a, b = np.concatenate(list(source)), np.concatenate(list(recon))
+        return {
+            "first": Estimate(float(a[0, 0]), 0.0, len(a)),
+            "last": Estimate(float(b[-1, -1]), 0.0, len(b)),
+        }
+
+
+looked = []
+
+
+def test_divergences_of_the_same_features_share_them_and_may_have_several_numbers(tmp_path):
+    looked.clear()
+    options = {"divergences": [Crops("one"), Crops("two")], "journal": tmp_path / "j"}
+    e = run(**options)
+    assert len(looked) == ITEMS
+    assert sorted(e.divergences) == ["one.first", "one.last", "two.first", "two.last"]
+    assert e.divergences["one.first"].value == Blocks().item(0, seed=3)[0]
+    assert e.divergences["one.first"].n == ITEMS  # two rows of every other item
+    assert all("features" not in r for r in e.records)
+    looked.clear()
+    again = run(**options | {"divergences": [Crops("three")]})
+    assert again.divergences["three.last"] == e.divergences["one.last"]
+    assert not looked
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "flipped"])
+def test_items_whose_features_are_damaged_are_done_again(tmp_path, uninterrupted, damage):
+    path, calls = tmp_path / "j", []
+    run(journal=path)
+    stored = beside(path)
+    data = stored.read_bytes()
+    assert len(data) == 8 * 2 * ITEMS
+    if damage == "gone":
+        stored.unlink()
+    else:
+        stored.write_bytes(data[:-3] if damage == "cut" else data[:20] + bytes([data[20] ^ 4]) + data[21:])
+    again = run(journal=path, progress=lambda done, _: calls.append(done))
+    assert again == uninterrupted
+    assert calls[0] == (0 if damage == "gone" else ITEMS - 1)
+    assert run(journal=path) == uninterrupted
+
+
+def test_features_are_not_kept_in_memory():
+    @dataclass(frozen=True)
+    class Large:
+        name: str = "large"
+
+        def features(self, array):
+            return np.zeros(2**18)
+
+        def compare(self, source, recon):
+            return Estimate(float(sum(row[0] for half in (source, recon) for row in half)), 0.0, 1)
+
+    tracemalloc.start()
+    run(divergences=[Large()], items=100)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100 * 2**21 / 2
+
+
+def test_features_that_are_not_numbers_are_refused():
+    @dataclass(frozen=True)
+    class Nameless(MeanDifference):
+        def features(self, array):
+            return np.array([math.nan])
+
+    with pytest.raises(ValueError, match="features=nan must be finite"):
+        run(divergences=[Nameless()])
 
 
 # Refusals
