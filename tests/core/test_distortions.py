@@ -1,9 +1,12 @@
 """Distortions against formulas written out by hand, and the two-moment divergence against the law it names."""
 
 import math
+from importlib.util import find_spec
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import given
 
 from rdp import private_rng
 from rdp.realism import (
@@ -15,6 +18,18 @@ from rdp.realism import (
     squared_error,
     squared_error_per_symbol,
 )
+from rdp.realism.distortions import (
+    absolute_error,
+    angular_error,
+    efficientnet_lite0_distance,
+    hamming,
+    hamming_per_symbol,
+    mae,
+    photograph,
+    ssim,
+)
+
+OF_BYTES = (psnr_db, ssim, ms_ssim, efficientnet_lite0_distance)
 
 A = np.array([[0, 255], [10, 20]], np.uint8)
 B = np.array([[255, 0], [13, 16]], np.uint8)
@@ -71,15 +86,15 @@ def test_ms_ssim_agrees_with_the_formula(channels):
     x, y = picture(176, 208, channels), picture(176, 208, channels, seed=1)
     expected = np.mean([ms_ssim_by_hand(*(z[..., c].astype(float) for z in (x, y))) for c in range(channels)])
     assert 0.5 < expected < 0.999
-    assert ms_ssim(x, y) == pytest.approx(expected, abs=1e-5)
-    assert ms_ssim(x, x) == pytest.approx(1, abs=1e-6)
+    assert ms_ssim(x, y) == pytest.approx(expected, abs=1e-12)
+    assert ms_ssim(x, x) == pytest.approx(1, abs=1e-12)
 
 
 def test_ms_ssim_refuses_what_it_is_not_for():
     small = picture(160, 300)
     with pytest.raises(ValueError, match=r"\(160, 300, 3\) must have sides ≥ 161"):
         ms_ssim(small, small)
-    assert ms_ssim(picture(161, 161), picture(161, 161)) == pytest.approx(1, abs=1e-6)
+    assert ms_ssim(picture(161, 161), picture(161, 161)) == pytest.approx(1, abs=1e-12)
     with pytest.raises(ValueError, match=r"must have shape \(H, W, 1\)"):
         ms_ssim(small[:, :, 0], small[:, :, 0])
     for metric in (ms_ssim, psnr_db):
@@ -98,7 +113,7 @@ def test_every_metric_refuses_unequal_empty_and_unreal_arrays(metric):
         (x.astype(object), x.astype(object)),
         (x.astype(complex), x.astype(complex)),
     ]
-    if metric not in (psnr_db, ms_ssim):
+    if metric not in OF_BYTES:
         broken = x.astype(float)
         broken[3, 4, 1] = np.nan
         endless = x.astype(float)
@@ -120,12 +135,136 @@ def test_metrics_are_found_by_their_names_and_give_floats():
         "squared_error",
         "squared_error_per_symbol",
         "mse",
+        "absolute_error",
+        "mae",
+        "hamming",
+        "hamming_per_symbol",
+        "angular_error",
         "psnr_db",
+        "ssim",
         "ms_ssim",
+        "efficientnet_lite0_distance",
     }
     for name, metric in METRICS.items():
         assert metric.__name__ == name
-        assert type(metric(x, y)) is float
+        if metric is efficientnet_lite0_distance and find_spec("efficientnet_lite_pytorch") is None:
+            continue
+        pair = (x[0] / 1.0, y[0] / 1.0) if metric is angular_error else (x, y)
+        assert type(metric(*pair)) is float
+        assert metric(*pair) == pytest.approx(metric(*reversed(pair)), rel=1e-6)
+
+
+def test_absolute_errors_by_hand_and_without_wraparound():
+    assert absolute_error(A, B) == absolute_error(B, A) == 255 + 255 + 3 + 4
+    assert mae(A, B) == (255 + 255 + 3 + 4) / 4
+    assert absolute_error(A, A) == mae(A, A) == 0
+
+
+def test_hamming_counts_symbols_not_samples():
+    words = np.array([3, 1, 4, 1, 5]), np.array([3, 1, 4, 2, 6])
+    assert (hamming(*words), hamming_per_symbol(*words)) == (2, 0.4)
+    points = np.zeros((4, 2)), np.array([[0.0, 0.0], [1.0, 1.0], [0.0, 1e-300], [-0.0, 0.0]])
+    assert (hamming(*points), hamming_per_symbol(*points)) == (2, 0.5)  # both coordinates of one point: once
+    x = np.zeros((2, 3, 3), np.uint8)
+    y = x.copy()
+    y[0, 0], y[1, 2, 1] = (1, 2, 3), 9
+    assert (hamming(x, y), hamming_per_symbol(x, y)) == (2, 2 / 6)  # pixels
+    assert hamming(x.astype(int), y.astype(int)) == 2  # a block of two entries, both of which differ
+    assert hamming_per_symbol(x.astype(int), y.astype(int)) == 1
+    large = np.array([2**53]), np.array([2**53 + 1])
+    assert hamming(*large) == 1  # in float64 they are one number
+    for metric in (hamming, hamming_per_symbol):
+        with pytest.raises(ValueError, match="at least one axis"):
+            metric(np.array(1.0), np.array(2.0))
+
+
+@given(st.floats(0, math.pi), st.floats(0, 2 * math.pi), st.floats(1e-200, 1e200), st.floats(1e-200, 1e200))
+def test_angular_error_finds_the_angle_whatever_the_lengths(angle, start, length, other):
+    x = length * np.array([[math.cos(start), math.sin(start)]])
+    y = other * np.array([[math.cos(start + angle), math.sin(start + angle)]])
+    assert angular_error(x, y) == pytest.approx(angle, abs=4e-15)
+    assert angular_error(y, x) == angular_error(x, y)
+
+
+def test_angular_error_is_exact_where_the_arccosine_is_not():
+    x, near, far = np.array([[1.0, 0.0, 0.0]]), np.array([[1.0, 0.0, 1e-9]]), np.array([[-1.0, 0.0, 1e-9]])
+    assert angular_error(x, near) == pytest.approx(1e-9, rel=1e-7)
+    assert math.pi - angular_error(x, far) == pytest.approx(1e-9, rel=1e-6)
+    assert math.acos(float(x[0] @ near[0])) == 0  # the broken variant
+    assert angular_error(x, x) == 0
+    assert angular_error(x, -x) == math.pi
+    assert angular_error(np.tile(x, (4, 1)), np.concatenate([x, x, -x, [[0, 5.0, 0]]])) == pytest.approx(
+        (0 + 0 + math.pi + math.pi / 2) / 4
+    )
+
+
+def test_angular_error_refuses_what_has_no_direction():
+    x = np.ones((3, 2))
+    with pytest.raises(ValueError, match="zero vectors"):
+        angular_error(x, x * [[1.0], [0.0], [1.0]])
+    for bad in (np.ones((3, 2), int), np.ones((3, 1)), np.ones(3), np.ones((3, 2, 2))):
+        with pytest.raises(ValueError, match=r"floating-point vectors \(n, d\) with d ≥ 2"):
+            angular_error(bad, bad)
+
+
+def structural_similarity(x, y, **constants):
+    """Of one channel, by scikit-image: the mean over the places where the whole window lies inside."""
+    from skimage.metrics import structural_similarity
+
+    return structural_similarity(
+        x, y, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255.0, **constants
+    )
+
+
+@pytest.mark.parametrize(("channels", "height", "width"), [(1, 11, 11), (3, 11, 40), (3, 97, 64)])
+def test_ssim_agrees_with_scikit_image(channels, height, width):
+    x, y = picture(height, width, channels), picture(height, width, channels, seed=1)
+    expected = np.mean(
+        [structural_similarity(*(z[..., c].astype(float) for z in (x, y))) for c in range(channels)]
+    )
+    assert 0.5 < expected < 0.999
+    assert ssim(x, y) == pytest.approx(expected, abs=1e-12)
+    assert ssim(x, x) == pytest.approx(1, abs=1e-12)
+    flat = np.full_like(x, 250)
+    flat[5, 5] = 251  # in float32 wrong by 1e-4
+    level = np.full_like(x, 250)
+    expected = structural_similarity(flat[..., 0].astype(float), level[..., 0].astype(float))
+    assert ssim(flat, level) == pytest.approx(expected, abs=1e-12)
+
+
+def test_ms_ssim_agrees_with_scikit_image():
+    from skimage.transform import downscale_local_mean
+
+    x, y = (z[..., 0].astype(float) for z in (picture(192, 176, 1), picture(192, 176, 1, seed=1)))
+    expected = 1.0
+    for weight in (0.0448, 0.2856, 0.3001, 0.2363):
+        expected *= (
+            structural_similarity(x, y, K1=1e6) ** weight
+        )  # so large a K1 leaves contrast and structure
+        x, y = (downscale_local_mean(z, (2, 2)) for z in (x, y))
+    expected *= structural_similarity(x, y) ** 0.1333
+    assert 0.5 < expected < 0.999
+    assert ms_ssim(picture(192, 176, 1), picture(192, 176, 1, seed=1)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_ssim_refuses_what_it_is_not_for():
+    with pytest.raises(ValueError, match=r"\(10, 300, 3\) must have sides ≥ 11 for ssim"):
+        ssim(picture(10, 300), picture(10, 300))
+    with pytest.raises(ValueError, match=r"\(31, 300, 3\) must have sides ≥ 32 for efficientnet"):
+        efficientnet_lite0_distance(picture(31, 300), picture(31, 300))
+    for metric in (ssim, efficientnet_lite0_distance):
+        with pytest.raises(ValueError, match=rf"\(H, W, 1\) or \(H, W, 3\) for {metric.__name__}"):
+            metric(picture()[:, :, :2], picture()[:, :, :2])
+        with pytest.raises(ValueError, match=f"must be uint8 for {metric.__name__}"):
+            metric(picture().astype(float), picture().astype(float))
+
+
+def test_a_photograph_is_what_it_must_be():
+    x = picture(12, 9)
+    assert photograph("x", x, use="tests") is x
+    for bad in (x[:0], x[:, :0], x[0], x[None], x.astype(np.int8), x[:, :, :2], None, "photograph"):
+        with pytest.raises(ValueError, match="for tests"):
+            photograph("x", bad, use="tests")
 
 
 def features(rows):
