@@ -19,12 +19,14 @@ from paper_figures import (
     denoising,
     diffc_gaussian,
     dithering,
+    estimator_bias,
     gaussian_rdp,
     gaussian_vectors,
     half_theorem,
     half_theorem_patches,
     index_laws,
     model_samples,
+    observers,
     patches,
     photographs,
     quantisation_over_bound,
@@ -69,5 +71,7 @@ FIGURES: Mapping[str, Figure] = {
         patches,
         rate_against_steps,
         model_samples,
+        observers,
+        estimator_bias,
     )
 }

@@ -205,13 +205,12 @@ def classifier_accuracy(
         judge = _trained(make, a.take(rest[0]), b.take(rest[1]))
         for k, (sample, sign) in enumerate(((a, -1.0), (b, 1.0))):
             held = parts[k][fold]
-            odds = np.split(
-                sign * judge(sample.take(held)), np.cumsum([len(sample.members[unit]) for unit in held])[:-1]
-            )
+            odds = sign * judge(sample.take(held))
+            starts = np.concatenate([[0], np.cumsum([len(sample.members[unit]) for unit in held])[:-1]])
             if batch is None:
-                right[k].append(np.array([_right(o).mean() for o in odds]))
+                right[k].append(np.add.reduceat(_right(odds), starts) / np.diff([*starts, len(odds)]))
             else:
-                sums = np.array([o.sum() for o in odds])
+                sums = np.add.reduceat(odds, starts)
                 right[k].append(_right(sums[: len(sums) // batch * batch].reshape(-1, batch).sum(axis=1)))
     sizes = None if batch is not None else tuple(_sizes(s, p) for s, p in zip((a, b), parts, strict=True))
     return _observed(np.concatenate(right[0]), np.concatenate(right[1]), batch, sizes, wider=math.sqrt(2.0))
