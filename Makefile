@@ -47,7 +47,8 @@ verify: env  ## check every claim, evaluate codecs on photographs, draw the figu
 		--items 16 --seed $(SEED) --out $(OUT)/eval.jsonl || status=1; \
 	$(BIN)/rdp eval $(foreach c,$(PHOTO_CODECS),--codec $c) $(if $(DATA),--data '$(DATA)') \
 		--seed $(SEED) --out $(OUT)/eval.jsonl || status=1; \
-	$(BIN)/python -m paper_figures --out $(OUT)/figures $(if $(DATA),--data '$(DATA)') --seed $(SEED) || status=1; \
+	$(BIN)/python -m paper_figures --jobs $(JOBS) --out $(OUT)/figures $(if $(DATA),--data '$(DATA)') \
+		--seed $(SEED) || status=1; \
 	$(BIN)/rdp report --claims $(OUT)/verify.json --eval $(OUT)/eval.jsonl --figures $(OUT)/figures \
 		--out $(OUT)/report.html || status=1; \
 	exit $$status
@@ -69,7 +70,8 @@ check: env  ## formatter, linter, types, import directions, and that torch is th
 	$(BIN)/python tools/check_torch.py
 
 figures: env  ## draw the figures into out/figures: PDF, PNG, and the numbers as JSON
-	$(BIN)/python -m paper_figures --out $(OUT)/figures $(if $(DATA),--data '$(DATA)') --seed $(SEED)
+	$(BIN)/python -m paper_figures --jobs $(JOBS) --out $(OUT)/figures $(if $(DATA),--data '$(DATA)') \
+		--seed $(SEED)
 
 bench: env  ## time what was made to be fast, side by side in one run
 	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

@@ -7,6 +7,7 @@ numbers alone, and the same numbers give the same bytes.
   python -m paper_figures --list                    what there is
   python -m paper_figures                           all figures into out/figures, minutes
   python -m paper_figures --only circle cost        figures whose name contains "circle" or "cost"
+  python -m paper_figures --jobs 2                  in two processes
   python -m paper_figures --data kodak/             photographs from a folder of yours
   python -m paper_figures --seed 1 --out draft      other draws: points move within their error bars
 
@@ -16,13 +17,9 @@ Exit status: 0 if all figures were drawn, 1 if not, 2 for bad arguments.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
-from importlib import metadata
-from inspect import signature
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -35,11 +32,8 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from paper_figures import FIGURES, Figure
-from rdp.evaluate import provenance
-from rdp.plotting import save
-
-LIBRARIES = ("matplotlib", "pillow", "imagecodecs")
+from paper_figures import FIGURES
+from paper_figures._write import drawn
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,7 +50,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--data", metavar="DIR", help="a folder of photographs (default: eight that are installed)"
     )
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="processes; only measured times change (1)"
+    )
     arguments = parser.parse_args(argv)
+    if not 1 <= arguments.jobs <= 1024:
+        parser.error(f"--jobs {arguments.jobs} must lie in 1 … 1024")
     if not 0 <= arguments.seed < 2**63:
         parser.error(f"--seed {arguments.seed} must be a non-negative integer below 2⁶³")
     for part in arguments.only or ():
@@ -83,50 +82,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     failed = 0
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("figures", total=len(chosen))
-        for name, figure in chosen.items():
-            progress.update(task, description=name)
-            tell = lambda done, total, name=name: progress.update(task, description=f"{name} {done}/{total}")
-            offered = {"folder": arguments.data, "progress": tell}
-            options = {key: offered[key] for key in signature(figure.data).parameters if key in offered}
-            try:
-                written = write(figure, arguments.out, seed=arguments.seed, **options)
-                console.print(
-                    f"{name}: {', '.join(escape(str(path)) for path in written)}",
-                    highlight=False,
-                    soft_wrap=True,
-                )
-            except (ValueError, ImportError, OSError) as error:
-                console.print(f"[bold red]{name}:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        tell = lambda name, done, total: progress.update(task, description=f"{name} {done}/{total}")
+        results = drawn(
+            list(chosen),
+            arguments.out,
+            seed=arguments.seed,
+            folder=arguments.data,
+            jobs=arguments.jobs,
+            progress=tell,
+        )
+        for name, told in results:
+            if isinstance(told, Exception):
+                text = f"[bold red]{name}:[/] {escape(str(told))}"
                 failed += 1
+            else:
+                text = f"{name}: {', '.join(escape(str(path)) for path in told)}"
+            console.print(text, highlight=False, soft_wrap=True)
             progress.advance(task)
     return 1 if failed else 0
-
-
-def write(figure: Figure, out: Path, /, *, seed: int, **options: Any) -> list[Path]:
-    """Compute and draw one figure; returns the files that were written to ``out``."""
-    out.mkdir(parents=True, exist_ok=True)
-    # Painted from what is written down, so that the file is all there is to it.
-    text = json.dumps(figure.data(seed=seed, **options), allow_nan=False)
-    data = json.loads(text)
-    record = {
-        "name": figure.NAME,
-        "caption": figure.CAPTION.format_map(data),
-        "seed": seed,
-        "n": data["n"],
-        "versions": provenance() | {library: _version(library) for library in LIBRARIES},
-        "data": data,
-    }
-    pictures = save(figure.draw(data), out / figure.NAME)
-    numbers = out / f"{figure.NAME}.json"
-    numbers.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return [*pictures, numbers]
-
-
-def _version(library: str) -> str:
-    try:
-        return metadata.version(library)
-    except metadata.PackageNotFoundError:
-        return "not installed"
 
 
 if __name__ == "__main__":

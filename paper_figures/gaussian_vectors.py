@@ -26,6 +26,7 @@ from rdp.testing.vectors import along
 from rdp.validate import Floats
 
 NAME = "gaussian_vectors"
+MEASURES_TIME = True
 
 CAPTION = (
     "One sample of N(μ, I) from N(0, I) in d = {dimension} dimensions, |μ|²/2 = {kl:g} bits, after a shared "

@@ -37,6 +37,7 @@ from rdp.theory import simulation as theory
 from sims.simulation_laws import Counted, proposals_seen
 
 NAME = "simulation_runtime"
+MEASURES_TIME = True
 
 CAPTION = (
     "Work for one sample of N(m, s² I) from proposals N(0, I), against the divergence KL; |m|² = d(1 − s²). "

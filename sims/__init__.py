@@ -4,7 +4,9 @@ from types import ModuleType
 
 from sims import (
     circle,
+    classifiers,
     critic,
+    critic_images,
     diffc,
     discrete,
     dither,
@@ -15,6 +17,7 @@ from sims import (
     lattices,
     layered,
     natural_patches,
+    observers,
     quantisation,
     realism,
     realism_estimators,
@@ -41,7 +44,10 @@ TOPICS: dict[str, ModuleType] = {
     "natural_patches": natural_patches,
     "divergences": divergences,
     "realism_estimators": realism_estimators,
+    "observers": observers,
+    "classifiers": classifiers,
     "critic": critic,
+    "critic_images": critic_images,
 }
 """Modules with CLAIMS, and perhaps with NOT_SIMULATED: the sheet's statements they have no claim for, and why."""
 

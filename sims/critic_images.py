@@ -156,7 +156,7 @@ def _probability() -> Claim:
             "one adversary": _fooled(adversary),
             "surprise in place of U": _fooled(_Surprise),
         },
-        rows=8,
+        rows=16,
     )
 
 

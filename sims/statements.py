@@ -126,6 +126,14 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "density-coverage",
         "permutation-level",
     ),
+    "Observers and critics": (  # sims/observers.py, sims/classifiers.py, sims/critic_images.py
+        "likelihood-ratio-observer",
+        "observer-bounds",
+        "classifier-accuracy",
+        "classifier-level",
+        "probability-is-not-realism",
+        "critic-detection-power",
+    ),
     "Gaussian vectors": (  # docs/gaussian-simulation.md
         "shared-rotation",
         "trellis-coded-simulation",

@@ -31,7 +31,7 @@ from numpy.typing import ArrayLike, NDArray
 from rdp.estimate import Estimate
 from rdp.randomness import private_rng, tag
 from rdp.realism.critics import Model
-from rdp.realism.resampling import Grouped
+from rdp.realism.resampling import Grouped, feature_rows
 from rdp.validate import Floats, integer, one_of, refuse
 
 _RNG = tag("realism: observers")
@@ -66,17 +66,17 @@ class Observed:
     batch: int | None
 
     def lower_limit(self, confidence: float = 0.95) -> float:
-        """With this confidence the best observer's accuracy is not below this; at least ½.
+        """With this confidence the best observer's accuracy is not below this; in [½, 1].
 
-        One-sided, from Student's quantile about accuracies with one more right and one more wrong of either kind.
+        One-sided, from Student's quantile, with Welch's degrees of freedom, about accuracies with one more right
+        and one more wrong of either kind.
         """
         if not 0.0 < float(confidence) < 1.0:
             raise refuse("confidence", confidence, "must lie between 0 and 1")
-        parts = (self.on_sources, self.on_recons)
-        centre = sum((part.n * part.value + 1.0) / (part.n + 2.0) for part in parts) / 2.0
         from scipy.special import stdtrit
 
-        return max(0.5, centre - float(stdtrit(self._freedom, confidence)) * self.accuracy.stderr)
+        limit = self._centre - float(stdtrit(self._freedom, confidence)) * self.accuracy.stderr
+        return min(1.0, max(0.5, limit))
 
     def total_variation_at_least(self, confidence: float = 0.95) -> float:
         """2A − 1 at :meth:`lower_limit`: with this confidence TV(P^N, Q^N) is not below this."""
@@ -84,15 +84,21 @@ class Observed:
 
     @property
     def p_value(self) -> float:
-        """How probable an accuracy this high or higher is where the laws are equal: by Student's law, one side."""
+        """At most α where :meth:`lower_limit` exceeds ½ with confidence 1 − α: a test of equal laws, one-sided."""
         from scipy.special import stdtr
 
-        excess = self.accuracy.value - 0.5
-        return float(stdtr(self._freedom, -excess / self.accuracy.stderr))
+        return float(stdtr(self._freedom, (0.5 - self._centre) / self.accuracy.stderr))
 
     @property
-    def _freedom(self) -> int:
-        return self.on_sources.n + self.on_recons.n - 2
+    def _centre(self) -> float:
+        parts = (self.on_sources, self.on_recons)
+        return sum((part.n * part.value + 1.0) / (part.n + 2.0) for part in parts) / 2.0
+
+    @property
+    def _freedom(self) -> float:
+        parts = (self.on_sources, self.on_recons)
+        total = sum(part.stderr**2 for part in parts)
+        return float(total**2 / sum(part.stderr**4 / (part.n - 1) for part in parts))
 
 
 @dataclass(frozen=True)
@@ -142,8 +148,9 @@ class LikelihoodRatioObserver:
             raise ValueError(
                 f"{name}: log_density of {len(x)} items has shape {values.shape}, must be ({len(x)},)"
             )
-        if np.isnan(values).any() or np.isposinf(values).any():
-            raise refuse(f"log_density of {name}", float("nan"), "must be a number or −∞")
+        wrong = np.isnan(values) | np.isposinf(values)
+        if wrong.any():
+            raise refuse(f"log_density of {name}", values[wrong][0], "must be a number or −∞")
         return values
 
 
@@ -210,8 +217,10 @@ def classifier_accuracy(
             if batch is None:
                 right[k].append(np.add.reduceat(_right(odds), starts) / np.diff([*starts, len(odds)]))
             else:
-                sums = np.add.reduceat(odds, starts)
-                right[k].append(_right(sums[: len(sums) // batch * batch].reshape(-1, batch).sum(axis=1)))
+                with np.errstate(invalid="ignore"):
+                    sums = np.add.reduceat(odds, starts)
+                    sums = sums[: len(sums) // batch * batch].reshape(-1, batch).sum(axis=1)
+                right[k].append(_right(sums))
     sizes = None if batch is not None else tuple(_sizes(s, p) for s, p in zip((a, b), parts, strict=True))
     return _observed(np.concatenate(right[0]), np.concatenate(right[1]), batch, sizes, wider=math.sqrt(2.0))
 
@@ -247,15 +256,14 @@ def _share(right: Floats, weights: Floats, wider: float) -> Estimate:
 
 
 def _right(odds: Floats) -> Floats:
-    return np.where(odds > 0.0, 1.0, np.where(odds == 0.0, 0.5, 0.0))
+    """1, ½ or 0; ½ too where a batch has certain evidence of both kinds, whose sum is none."""
+    return np.where(odds > 0.0, 1.0, np.where(odds < 0.0, 0.0, 0.5))
 
 
 def _grouped(name: str, value: ArrayLike | Grouped) -> Grouped:
     if isinstance(value, Grouped):
         return value
-    rows = np.asarray(value)
-    if rows.ndim == 0 or len(rows) < 2:
-        raise ValueError(f"{name} of shape {rows.shape} must hold at least two rows")
+    rows = feature_rows(name, value)
     return Grouped(rows, np.arange(len(rows)))
 
 
@@ -292,8 +300,10 @@ def _trained(make: Callable[[], Classifier], sources: Floats, recons: Floats) ->
     """ln of the odds for a reconstruction, of rows."""
     x = np.concatenate([sources, recons])
     labels = np.repeat([0, 1], [len(sources), len(recons)])
-    centre, scale = x.mean(axis=0), x.std(axis=0)
-    scale = np.where(scale > 1e-12 * (1.0 + np.abs(centre)), scale, 1.0)  # a constant feature stays at 0
+    largest = np.abs(x).max(axis=0)
+    largest = np.where(largest > 0.0, largest, 1.0)
+    centre, scale = largest * (x / largest).mean(axis=0), largest * (x / largest).std(axis=0)
+    scale = np.where(scale > 1e-12 * largest, scale, largest)  # a constant feature stays near 0
     weights = np.repeat([0.5 / len(sources), 0.5 / len(recons)], [len(sources), len(recons)]) * len(x)
     model = make()
     with warnings.catch_warnings():
@@ -301,7 +311,12 @@ def _trained(make: Callable[[], Classifier], sources: Floats, recons: Floats) ->
         model.fit((x - centre) / scale, labels, sample_weight=weights)
 
     def odds(rows: Floats) -> Floats:
-        return np.asarray(model.decision_function((rows - centre) / scale), dtype=np.float64)
+        found = np.asarray(model.decision_function((rows - centre) / scale), dtype=np.float64)
+        if found.shape != (len(rows),) or np.isnan(found).any():
+            raise ValueError(
+                f"decision_function of {len(rows)} rows has shape {found.shape}, must be ({len(rows)},) numbers"
+            )
+        return found
 
     return odds
 

@@ -44,9 +44,10 @@ def accuracy_bounds_from_kl(kl_bits: ArrayLike, *, items: int = 1) -> Bounds:
     From below a divergence says nothing: KL is infinite as soon as one law excludes what the other allows, however
     seldom that is. [tsybakov2009, Lemmas 2.5, 2.6]
     """
-    n = integer("items", items, least=1)
+    n = _items(items)
     kl = non_negative("kl_bits", kl_bits, infinite=True)
-    return Bounds(lower=np.full(kl.shape, 0.5)[()], upper=_accuracy(tv_upper_from_kl(n * kl)))
+    with np.errstate(over="ignore"):
+        return Bounds(lower=np.full(kl.shape, 0.5)[()], upper=_accuracy(tv_upper_from_kl(n * kl)))
 
 
 def accuracy_bounds_from_js(js_bits: ArrayLike, *, items: int = 1) -> Bounds:
@@ -55,7 +56,7 @@ def accuracy_bounds_from_js(js_bits: ArrayLike, *, items: int = 1) -> Bounds:
     The upper bound is attained at N = 1 by laws whose likelihood ratio takes two values that are each other's
     inverses: a symmetric binary channel from the label. Beyond N JS = 1 it is 1.
     """
-    js, n = _share("js_bits", js_bits), integer("items", items, least=1)
+    js, n = _share("js_bits", js_bits), _items(items)
     return Bounds(lower=_accuracy(js), upper=_accuracy(_tv_at_most(np.minimum(n * js, 1.0))))
 
 
@@ -64,7 +65,7 @@ def accuracy_bounds_from_hellinger(hellinger_squared: ArrayLike, *, items: int =
 
     Both go to 1 as N grows: the only one of these that says so from below. [tsybakov2009, §2.4]
     """
-    h2, n = _share("hellinger_squared", hellinger_squared), integer("items", items, least=1)
+    h2, n = _share("hellinger_squared", hellinger_squared), _items(items)
     with np.errstate(divide="ignore"):
         tv = tv_bounds_from_hellinger(np.minimum(-np.expm1(n * np.log1p(-h2)), 1.0))
     return Bounds(lower=_accuracy(tv.lower), upper=_accuracy(tv.upper))
@@ -75,10 +76,12 @@ def accuracy_lower_from_w2(w2_squared: ArrayLike, *, diameter: ArrayLike) -> Flo
 
     Upwards W2 bounds nothing: laws that are arbitrarily near may lie on disjoint sets.
     """
-    share = non_negative("w2_squared", w2_squared) / positive("diameter", diameter) ** 2
-    if not (share <= 1.0).all():
-        raise refuse("w2_squared", w2_squared, "must not exceed the square of the diameter")
-    return _accuracy(share)
+    w2, reach = np.broadcast_arrays(non_negative("w2_squared", w2_squared), positive("diameter", diameter))
+    share = np.square(np.sqrt(w2) / reach)
+    far = share > 1.0 + 1e-9
+    if far.any():
+        raise refuse("w2_squared", float(w2[far].flat[0]), "must not exceed the square of the diameter")
+    return _accuracy(np.minimum(share, 1.0))
 
 
 @in_blocks
@@ -90,13 +93,17 @@ def accuracy_upper_from_w2(w2_squared: ArrayLike, *, noise: ArrayLike, items: in
     """
     from scipy.special import ndtr
 
-    n = integer("items", items, least=1)
-    w2 = np.sqrt(n * non_negative("w2_squared", w2_squared, infinite=True))
-    return np.asarray(ndtr(0.5 * w2 / np.sqrt(positive("noise", noise))))[()]
+    w2 = np.sqrt(_items(items)) * np.sqrt(non_negative("w2_squared", w2_squared, infinite=True))
+    with np.errstate(over="ignore"):
+        return np.asarray(ndtr(0.5 * w2 / np.sqrt(positive("noise", noise))))[()]
 
 
 def _accuracy(tv: ArrayLike) -> Floats:
     return np.asarray(0.5 + 0.5 * np.asarray(tv))[()]
+
+
+def _items(value: int) -> float:
+    return float(integer("items", value, least=1, most=10**300))
 
 
 def _share(name: str, value: ArrayLike) -> Floats:

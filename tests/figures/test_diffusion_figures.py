@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
 from paper_figures import __main__ as command
+from paper_figures import _write
 from paper_figures import _patches, denoising, model_samples, patches, rate_against_steps
 from rdp.diffusion import exact
 from rdp.diffusion.learned import LearnedDenoiser
@@ -79,7 +80,8 @@ def test_the_command_knows_them_and_hands_them_what_they_take(name, monkeypatch,
         got.update(n=n, seed=seed, folder=folder)
         raise ValueError("enough")
 
-    monkeypatch.setattr(command, "FIGURES", {name: SimpleNamespace(data=data)})
+    for module in (command, _write):
+        monkeypatch.setattr(module, "FIGURES", {name: SimpleNamespace(data=data)})
     assert command.main(["--data", "somewhere", "--seed", "7", "--out", str(tmp_path)]) == 1
     assert got == {"n": 2, "seed": 7, "folder": "somewhere"}
 

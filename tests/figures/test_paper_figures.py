@@ -36,7 +36,8 @@ from paper_figures import (
     simulation_runtime,
     structured_candidates,
 )
-from paper_figures.__main__ import main, write
+from paper_figures.__main__ import main
+from paper_figures._write import write
 from rdp.estimate import Estimate, agree, at_least
 from rdp.plotting import PAGE, save
 from rdp.sources import Photographs
@@ -282,7 +283,20 @@ def test_command_lists_draws_and_fails_by_name(tmp_path, monkeypatch, capsys):
     assert "circle.pdf" in err, "one figure that fails does not stop the others"
 
 
-@pytest.mark.parametrize("arguments", [["--only", "mona_lisa"], ["--seed", "-1"], ["--colour"]])
+def test_processes_change_nothing(tmp_path, capsys):
+    for jobs in ("1", "2"):
+        assert main(["--only", "circle", "--jobs", jobs, "--out", str(tmp_path / jobs)]) == 0
+    for suffix in ("pdf", "png", "json"):
+        one, two = (tmp_path / jobs / f"circle.{suffix}" for jobs in ("1", "2"))
+        assert one.read_bytes() == two.read_bytes()
+    nowhere = str(tmp_path / "nowhere")
+    assert main(["--only", "photographs", "--jobs", "2", "--data", nowhere, "--out", str(tmp_path)]) == 1
+    assert "must be an existing folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--only", "mona_lisa"], ["--seed", "-1"], ["--colour"], ["--jobs", "0"]]
+)
 def test_bad_arguments_exit_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as stop:
         main(arguments)
