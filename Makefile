@@ -42,10 +42,13 @@ verify: env  ## check every claim, evaluate codecs on photographs, draw the figu
 	@status=0; trap "exit 130" INT; \
 	$(BIN)/python -m sims --negative-controls --jobs $(JOBS) --budget $(BUDGET) --seed $(SEED) --json $(OUT)/verify.json || status=1; \
 	$(BIN)/rdp eval $(foreach c,$(filter dithered%,$(EVAL)),--codec $c) --source gaussian:size=65536 \
-		--items 16 --seed $(SEED) --out $(OUT)/eval.jsonl || status=1; \
+		--items 16 --metrics squared_error_per_symbol w2_squared energy_distance \
+		--seed $(SEED) --out $(OUT)/eval.jsonl || status=1; \
 	$(BIN)/rdp eval $(foreach c,$(filter circle%,$(EVAL)),--codec $c) --source circle:size=65536 \
-		--items 16 --seed $(SEED) --out $(OUT)/eval.jsonl || status=1; \
+		--items 16 --metrics squared_error_per_symbol sliced_w2_squared observer_accuracy:classifier=quadratic \
+		--seed $(SEED) --out $(OUT)/eval.jsonl || status=1; \
 	$(BIN)/rdp eval $(foreach c,$(PHOTO_CODECS),--codec $c) $(if $(DATA),--data '$(DATA)') \
+		--metrics psnr_db ms_ssim efficientnet_lite0_distance 'energy_distance:features=[crops:of=[dct]]' \
 		--seed $(SEED) --out $(OUT)/eval.jsonl || status=1; \
 	$(BIN)/python -m paper_figures --jobs $(JOBS) --out $(OUT)/figures $(if $(DATA),--data '$(DATA)') \
 		--seed $(SEED) || status=1; \

@@ -1,4 +1,4 @@
-"""The command line: ``rdp eval | compress | decompress | codecs | curve | train | report``."""
+"""The command line: ``rdp eval | compress | decompress | codecs | metrics | curve | train | report``."""
 
 from __future__ import annotations
 
@@ -34,10 +34,16 @@ Each item is written to the --out file as soon as it is done. A run that was sto
 goes on where it was when the same command is given again; other codecs may be added
 to the same file. Rates count all bytes of the streams, headers included.
 
+Metrics are distortions of each item, and divergences between the law of the sources and
+that of the reconstructions, on features of items: `rdp metrics` lists both. What a
+divergence keeps of the items lies beside the --out file, so that another one of the
+same features needs no codec.
+
 examples:
   rdp eval --codec jpeg:quality=30 --codec jpegxl:distance=3 --data kodak/
   rdp eval --codec webp:quality=10 --metrics psnr_db --out results.jsonl
-  rdp eval --codec circle:levels=2 --source circle:size=65536 --items 16
+  rdp eval --codec circle:levels=2 --source circle:size=65536 --metrics sliced_w2_squared
+  rdp eval --codec jpeg:quality=5 --metrics psnr_db 'energy_distance:features=[crops:of=[dct]]'
 """
 
 COMPRESS = """\
@@ -59,6 +65,15 @@ example:
 CODECS = """\
 List the codecs: which can run here, which lack a package and how to install it.
 Other packages add theirs as entry points in the group "rdp.codecs".
+"""
+
+METRICS = """\
+List what `rdp eval --metrics` and evaluate() can measure: distortions, divergences and
+the feature maps that divergences compare. Parameters are written name:key=value,…, and
+maps in brackets:
+
+  mmd_squared:features=[efficientnet:stage=4]
+  observer_accuracy:features=[crops:of=[dct:side=8],side=64],classifier=quadratic
 """
 
 CURVE = """\
@@ -134,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
         "--metrics",
         nargs="+",
         metavar="NAME",
-        help="default: psnr_db ms_ssim; for numbers: squared_error_per_symbol",
+        help="see `rdp metrics` (default: psnr_db ms_ssim; for numbers: squared_error_per_symbol)",
     )
     p.add_argument("--out", type=Path, metavar="FILE", help="JSON Lines, one line an item")
     p.add_argument("--seed", type=int, default=0, help="of everything random (0)")
@@ -160,6 +175,9 @@ def _parser() -> argparse.ArgumentParser:
     p = commands.add_parser("codecs", help="what is available", description=CODECS, formatter_class=raw)
     p.add_argument("--json", action="store_true", help="for programs")
     p.set_defaults(run=_codecs)
+
+    p = commands.add_parser("metrics", help="what can be measured", description=METRICS, formatter_class=raw)
+    p.set_defaults(run=_metrics)
 
     p = commands.add_parser(
         "curve",
@@ -216,7 +234,7 @@ def _eval(arguments: argparse.Namespace) -> int:
 
     from rdp.codecs.registry import parse_codec
     from rdp.evaluate import evaluate
-    from rdp.realism import METRICS
+    from rdp.realism import DIVERGENCES, METRICS, parse_divergence
     from rdp.report import evaluation_table
     from rdp.sources import Photographs, parse_source
 
@@ -226,8 +244,9 @@ def _eval(arguments: argparse.Namespace) -> int:
         ["squared_error_per_symbol"] if arguments.source else ["psnr_db", "ms_ssim"]
     )
     for name in names:
-        if name not in METRICS:
-            raise ValueError(f"metric={name} must be one of {', '.join(METRICS)}")
+        if name not in METRICS and name.partition(":")[0] not in DIVERGENCES:
+            raise ValueError(f"metric={name} must be one of {', '.join((*METRICS, *DIVERGENCES))}")
+    divergences = [parse_divergence(name) for name in names if name not in METRICS]
     items = arguments.items or (16 if arguments.source else len(source))
     evaluations = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -240,7 +259,8 @@ def _eval(arguments: argparse.Namespace) -> int:
                     source,
                     items=items,
                     seed=arguments.seed,
-                    distortions=[METRICS[name] for name in names],
+                    distortions=[METRICS[name] for name in names if name in METRICS],
+                    divergences=divergences,
                     journal=arguments.out,
                     progress=lambda done, _, task=task: progress.update(task, completed=done),  # type: ignore[misc]
                 )
@@ -310,6 +330,29 @@ def _codecs(arguments: argparse.Namespace) -> int:
         )
         table.add_row(info.name, parameters, info.common_randomness, state)
     Console().print(table)
+    return 0
+
+
+def _metrics(arguments: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from rdp.realism import DIVERGENCES, FEATURES, METRICS
+    from rdp.spec import parameters_of
+
+    for title, things in (("distortion", METRICS), ("divergence", DIVERGENCES), ("features", FEATURES)):
+        table = Table()
+        for heading in (title, "parameters", "what it is"):
+            table.add_column(heading, overflow="fold")
+        for name, thing in things.items():
+            told = [
+                f"{p.name}={'…' if p.required else getattr(p.default, 'spec', p.default)}"
+                for p in (parameters_of(thing) if isinstance(thing, type) else ())
+            ]
+            summary = (thing.__doc__ or "").strip().split("\n")[0].replace(":func:", "").replace("`", "")
+            table.add_row(name, escape(", ".join(told)), escape(summary))
+        Console().print(table)
     return 0
 
 

@@ -71,7 +71,7 @@ class Divergence(Protocol):
     ) -> Estimate | Mapping[str, Estimate]:
         """The divergence from the features of independent items, one array after the other, in their order.
 
-        Several numbers, by name, appear in the Evaluation as ``name.key``.
+        Several numbers, by name, appear in the Evaluation as ``name key``.
         """
         ...
 
@@ -175,11 +175,14 @@ def _compared(
     found: dict[str, Estimate] = {}
     for d in divergences:
         name = _features_name(d)
-        result = d.compare(half(name, "source"), half(name, "recon"))
+        try:
+            result = d.compare(half(name, "source"), half(name, "recon"))
+        except ValueError as error:
+            raise ValueError(f"{d.name}: {error}") from error
         if isinstance(result, Estimate):
             found[d.name] = result
         else:
-            found |= {f"{d.name}.{key}": estimate for key, estimate in result.items()}
+            found |= {f"{d.name} {key}": estimate for key, estimate in result.items()}
     return found
 
 

@@ -13,9 +13,15 @@ leans to the large side [efron1981]: right to first order where the laws differ,
 are equal, as the value is then a mean over pairs alone. The value is skewed unless n is large or the laws far
 apart. In one dimension an interval of two standard errors covered the distance in 82 to 100 of 100 samples of 10
 to 60 rows, and in 90 to 97 of 100 samples of 200 rows. To decide whether laws are equal, permute
-(:func:`rdp.realism.resampling.permutation_test`). Rows are independent; for those that are not see that module.
+(:func:`rdp.realism.resampling.permutation_test`).
 
-Pairs are gone through in blocks: memory is a few times 2²² numbers besides the features, whatever n and m.
+Plain rows are independent. Of a :class:`~rdp.realism.resampling.Grouped` sample, whose rows hang together within
+units, the pairs within a unit are left out of E k(X, X′), so that the values stay unbiased, for units of any
+sizes; and the jackknife leaves out units. Intervals of nominally 95 % covered the distance in 87 to 93 of 100
+samples of 36 units each, of six rows of correlation 0.8, where those by rows did in 60 to 67. The two samples are
+independent of each other: labels are not compared.
+
+Pairs are gone through in blocks: memory is a few times 2¹⁷ numbers besides the features, whatever n and m.
 """
 
 from __future__ import annotations
@@ -26,16 +32,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from rdp.estimate import Estimate
-from rdp.realism.resampling import two_samples
+from rdp.realism.resampling import Rows, Sample, two_samples
 from rdp.validate import Floats, positive, refuse
 
 _LEAST = 3
-"""Rows: with one left out there must still be a pair."""
+"""Units: with one left out there must still be a pair."""
 
-_AT_ONCE = 2**22
+_AT_ONCE = 2**17
 """Pairs in one block."""
 
 Pairs = Callable[[Floats, Floats], Floats]
@@ -78,7 +83,12 @@ class GaussianKernel:
     def __call__(self, x: Floats, y: Floats) -> Floats:
         """(n, d) and (m, d) to (n, m)."""
         square = squared_distances(x, y)
-        return np.asarray(sum(np.exp(square * (-0.5 / h**2)) for h in self.bandwidths) / len(self.bandwidths))
+        square *= -0.5
+        mean = np.exp(square / self.bandwidths[0] ** 2)
+        for h in self.bandwidths[1:]:
+            mean += np.exp(square / h**2)
+        mean /= len(self.bandwidths)
+        return np.asarray(mean)
 
 
 @dataclass(frozen=True)
@@ -97,26 +107,36 @@ class CubicKernel:
 
     def __call__(self, x: Floats, y: Floats) -> Floats:
         """(n, d) and (m, d) to (n, m)."""
-        t = x @ y.T / x.shape[1] + 1.0
-        return np.asarray(t * t * t)
+        t = x @ y.T
+        t /= x.shape[1]
+        t += 1.0
+        cube = t * t
+        cube *= t
+        return np.asarray(cube)
 
 
-def energy_distance(a: ArrayLike, b: ArrayLike) -> Estimate:
+def energy_distance(a: Rows, b: Rows) -> Estimate:
     r"""2 E‖X − Y‖ − E‖X − X′‖ − E‖Y − Y′‖ from samples (n, d) and (m, d), or (n,) and (m,) [szekely2013].
 
     In the unit of the features; 0 for equal laws only. Unbiased, so ``bias`` is 0. On the line it is 2∫(F − G)²,
-    by sorting. ``n`` of the estimate is the smaller number. ``ValueError`` below 3 rows, for unequally many
-    columns, and for what is not finite.
+    by sorting. Either sample may be ``Grouped``. ``n`` of the estimate is the smaller number of rows, or of units.
+    ``ValueError`` below 3 of them, for unequally many columns, and for what is not finite.
     """
     x, y = two_samples(a, b, least=_LEAST)
-    if x.shape[1] == 1:
-        x, y = x[:, 0], y[:, 0]
-        sums = [-_distances_on_the_line(p, q) for p, q in ((x, x), (y, y), (x, y), (y, x))]
-        return _from_sums(*sums)
-    return _discrepancy(x, y, lambda p, q: -np.sqrt(squared_distances(p, q)), shift_invariant=True)
+    if x.rows.shape[1] == 1:
+        p, q = x.rows[:, 0], y.rows[:, 0]
+        sums = (
+            _other_units_on_the_line(x),
+            _other_units_on_the_line(y),
+            _on_the_line(p, q),
+            _on_the_line(q, p),
+        )
+    else:
+        sums = _sums(x, y, lambda p, q: np.sqrt(square := squared_distances(p, q), out=square), centred=True)
+    return _from_sums(x, y, *(-s for s in sums))
 
 
-def maximum_mean_discrepancy_squared(a: ArrayLike, b: ArrayLike, *, kernel: Kernel | None = None) -> Estimate:
+def maximum_mean_discrepancy_squared(a: Rows, b: Rows, *, kernel: Kernel | None = None) -> Estimate:
     r"""E k(X, X′) + E k(Y, Y′) − 2 E k(X, Y) from samples (n, d) and (m, d) [gretton2012, Lemma 6].
 
     Squared: no root is taken of what may be negative. ``kernel`` defaults to :class:`CubicKernel`, which makes it
@@ -125,45 +145,55 @@ def maximum_mean_discrepancy_squared(a: ArrayLike, b: ArrayLike, *, kernel: Kern
     """
     x, y = two_samples(a, b, least=_LEAST)
     kernel = CubicKernel() if kernel is None else kernel
-    return _discrepancy(x, y, kernel, shift_invariant=kernel.shift_invariant)
+    return _from_sums(x, y, *_sums(x, y, kernel, centred=kernel.shift_invariant))
 
 
 def squared_distances(x: Floats, y: Floats) -> Floats:
     """‖x − y‖² of every pair of rows, (n, d) and (m, d) to (n, m); errors of about 1e-16 ‖x‖² or ‖y‖²."""
-    square = x @ y.T
-    square *= -2.0
-    square += np.einsum("ij,ij->i", x, x)[:, None]
-    square += np.einsum("ij,ij->i", y, y)
+    d = x.shape[1]
+    p, q = np.ones((len(x), d + 2)), np.ones((len(y), d + 2))
+    np.multiply(x, -2.0, out=p[:, :d])
+    np.einsum("ij,ij->i", x, x, out=p[:, d])
+    q[:, :d] = y
+    np.einsum("ij,ij->i", y, y, out=q[:, d + 1])
+    square = p @ q.T  # (−2x, ‖x‖², 1) · (y, 1, ‖y‖²): one product does all
     return np.asarray(np.maximum(square, 0.0, out=square))
 
 
-def _discrepancy(x: Floats, y: Floats, pairs: Pairs, *, shift_invariant: bool) -> Estimate:
-    if shift_invariant:
-        centre = 0.5 * (
-            x.mean(axis=0) + y.mean(axis=0)
-        )  # distances far from the origin would be rounded away
-        x, y = x - centre, y - centre
-    across, back = np.zeros(len(x)), np.zeros(len(y))
-    for part, columns in _blocks(len(x), len(y)):
-        block = pairs(x[part], y[columns])
-        across[part] += block.sum(axis=1)
-        back[columns] += block.sum(axis=0)
-    return _from_sums(_within(x, pairs), _within(y, pairs), across, back)
+def _sums(x: Sample, y: Sample, pairs: Pairs, *, centred: bool) -> tuple[Floats, Floats, Floats, Floats]:
+    """Over the rows of other units of x, and of y, (n,) and (m,); of x over y, (n,), and of y over x, (m,)."""
+    p, q = x.rows, y.rows
+    if centred:  # distances far from the origin would be rounded away
+        centre = 0.5 * (p.mean(axis=0) + q.mean(axis=0))
+        p, q = p - centre, q - centre
+    across, back = np.zeros(len(p)), np.zeros(len(q))
+    for part, columns in _blocks(len(p), len(q)):
+        block = pairs(p[part], q[columns])
+        across[part] += block @ np.ones(block.shape[1])
+        back[columns] += np.ones(block.shape[0]) @ block
+    return _other_units(x.with_rows(p), pairs), _other_units(y.with_rows(q), pairs), across, back
 
 
-def _within(x: Floats, pairs: Pairs) -> Floats:
-    """Sums over the other rows, (n,)."""
-    sums = np.zeros(len(x))
-    for part, columns in _blocks(len(x), len(x)):
-        if columns.start < part.start:
-            continue  # seen from the other side
-        block = pairs(x[part], x[columns])
-        if part == columns:
-            np.fill_diagonal(block, 0.0)
-        else:
-            sums[columns] += block.sum(axis=0)
-        sums[part] += block.sum(axis=1)
-    return sums
+def _other_units(sample: Sample, pairs: Pairs) -> Floats:
+    """Sums of every row over the rows of other units, (n,)."""
+    order = np.argsort(sample.unit, kind="stable")
+    rows, unit = sample.rows[order], sample.unit[order]
+    sums = np.zeros(len(rows))
+    for part, columns in _blocks(len(rows), len(rows)):
+        if columns.start < part.start or unit[part.start] == unit[columns.stop - 1]:
+            continue  # seen from the other side, or of one unit
+        block = pairs(rows[part], rows[columns])
+        if unit[part.stop - 1] >= unit[columns.start]:
+            if sample.grouped:
+                block[unit[part, None] == unit[columns]] = 0.0
+            else:
+                np.fill_diagonal(block, 0.0)
+        sums[part] += block @ np.ones(block.shape[1])
+        if part != columns:
+            sums[columns] += np.ones(block.shape[0]) @ block
+    back = np.empty(len(rows))
+    back[order] = sums
+    return back
 
 
 def _blocks(n: int, m: int) -> list[tuple[slice, slice]]:
@@ -175,7 +205,7 @@ def _blocks(n: int, m: int) -> list[tuple[slice, slice]]:
     ]
 
 
-def _distances_on_the_line(x: Floats, y: Floats) -> Floats:
+def _on_the_line(x: Floats, y: Floats) -> Floats:
     """Σ_j |x_i − y_j| for every i, by sorting."""
     centre = y.mean()
     x, y = x - centre, np.sort(y - centre)
@@ -184,17 +214,45 @@ def _distances_on_the_line(x: Floats, y: Floats) -> Floats:
     return np.asarray(x * (2 * below - len(y)) + upto[-1] - 2.0 * upto[below])
 
 
-def _from_sums(within_x: Floats, within_y: Floats, across: Floats, back: Floats) -> Estimate:
+def _other_units_on_the_line(sample: Sample) -> Floats:
+    """Σ_j |x_i − x_j| over the rows j of other units, for every i."""
+    x = sample.rows[:, 0]
+    everyone = _on_the_line(x, x)
+    if not sample.grouped:
+        return everyone
+    ends = np.cumsum(np.bincount(sample.unit))[:-1]
+    for members in np.split(np.argsort(sample.unit, kind="stable"), ends):
+        if len(members) > 1:
+            everyone[members] -= _on_the_line(x[members], x[members])
+    return everyone
+
+
+def _from_sums(
+    x: Sample, y: Sample, within_x: Floats, within_y: Floats, across: Floats, back: Floats
+) -> Estimate:
     """The U-statistic and its jackknife, from sums of every row with its own sample and with the other."""
-    n, m = len(within_x), len(within_y)
+    n, m = len(x.rows), len(y.rows)
     cross = 2.0 * across.sum() / (n * m)
-    value = within_x.sum() / (n * (n - 1)) + within_y.sum() / (m * (m - 1)) - cross
-    variance = _jackknifed(within_x, across, m) + _jackknifed(within_y, back, n)
-    return Estimate(float(value), math.sqrt(variance), min(n, m))
+    value = within_x.sum() / _pairs(x) + within_y.sum() / _pairs(y) - cross
+    variance = _jackknifed(x, within_x, across, m) + _jackknifed(y, within_y, back, n)
+    return Estimate(float(value), math.sqrt(variance), min(x.units, y.units))
 
 
-def _jackknifed(within: Floats, across: Floats, others: int) -> float:
-    """What leaving out one row at a time does to the part that depends on it, as a variance."""
-    n = len(within)
-    left_out = -2.0 * within / ((n - 1) * (n - 2)) + 2.0 * across / ((n - 1) * others)
-    return float((n - 1) / n * np.sum((left_out - left_out.mean()) ** 2))
+def _pairs(sample: Sample) -> int:
+    """Ordered pairs of rows of different units."""
+    return len(sample.rows) ** 2 - int(np.sum(sample.sizes**2))
+
+
+def _jackknifed(sample: Sample, within: Floats, across: Floats, others: int) -> float:
+    """What leaving out one unit at a time does to the value, as a variance.
+
+    With W_u and C_u the sums of unit u over other units of its own sample and over the other sample, of n_u of n
+    rows, N pairs and m rows of the other sample: without u there are N − 2n_u(n − n_u) pairs of sum ΣW − 2W_u,
+    and (n − n_u)m of sum ΣC − C_u. Differences from the value are formed before they cancel.
+    """
+    n, g, sizes, pairs = len(sample.rows), sample.units, sample.sizes, _pairs(sample)
+    own, other = sample.sums(within), sample.sums(across)
+    lost = sizes * (n - sizes)
+    shift = 2.0 * (own.sum() / pairs * lost - own) / (pairs - 2 * lost)
+    shift += 2.0 * (other - sizes * (other.sum() / n)) / ((n - sizes) * others)
+    return float((g - 1) / g * np.sum((shift - shift.mean()) ** 2))

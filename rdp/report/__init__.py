@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from rdp.evaluate import Evaluation
 from rdp.numbers import concise, short
 from rdp.report._inputs import read_claims, read_figures, read_sources
-from rdp.report._page import VERDICTS, Page, columns, counted
+from rdp.report._page import VERDICTS, Page, columns, counted, footnotes, metrics_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,14 +38,17 @@ def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
     title = ", ".join(
         f"{value} items" if name == "items" else f"{value} rates" for name, value in common.items()
     )
-    caption = "31.56(31) is 31.56 ± 0.31, one standard error over items"
+    caption = "\n".join(
+        ["31.56(31) is 31.56 ± 0.31, one standard error over items"]
+        + [f"[{letter}] {spec}" for letter, spec in footnotes(metrics_of(evaluations))]
+    )
     table = Table(
         box=box.SIMPLE_HEAD,
         show_edge=False,
         padding=(0, 1, 0, 0),
         title=escape(title) or None,
         title_justify="left",
-        caption=caption,
+        caption=escape(caption),
         caption_justify="left",
     )
     names = [name for name, _ in columns(evaluations) if name not in common]

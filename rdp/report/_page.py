@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -139,6 +139,10 @@ class SourceTable:
         return found
 
     @property
+    def notes(self) -> list[tuple[str, str]]:
+        return footnotes(metrics_of(self.evaluations))
+
+    @property
     def uneven(self) -> bool:
         """Whether the rows are averages over different items."""
         return len({tuple(r["item"] for r in e.records) for e in self.evaluations}) > 1
@@ -204,14 +208,42 @@ def _told(e: Estimate | None) -> str:
 def columns(evaluations: Sequence[Evaluation]) -> list[Column]:
     """What is told of each evaluation: headings, and how to get what stands below them."""
     photographs = bool(evaluations) and all(e.bpp is not None for e in evaluations)
-    metrics = dict.fromkeys(name for e in evaluations for name in (*e.distortions, *e.divergences))
+    metrics = metrics_of(evaluations)
     return [
         ("items", lambda e: str(e.rate.n)),
         ("kind", lambda e: e.kind),
         ("bpp" if photographs else "bits/symbol", lambda e: _told(e.bits_per_symbol)),
-        *((name, _metric(name)) for name in metrics),
+        *((heading, _metric(name)) for name, heading in headings(metrics).items()),
         *((f"{end} ms", _milliseconds(end)) for end in ("encode", "decode")),
     ]
+
+
+def headings(names: Iterable[str]) -> dict[str, str]:
+    """What stands above a metric: its name, and for the parameters of a specification a letter."""
+    letters = {note: letter for letter, note in footnotes(names)}
+    found = {}
+    for name in names:
+        spec, _, key = name.partition(" ")
+        letter = f" [{letters[spec]}]" if spec in letters else ""
+        found[name] = f"{spec.partition(':')[0]}{' ' + key if key else ''}{letter}"
+    return found
+
+
+def footnotes(names: Iterable[str]) -> list[tuple[str, str]]:
+    """A letter for each specification with parameters that is among the names."""
+    specs = dict.fromkeys(spec for name in names if ":" in (spec := name.partition(" ")[0]))
+    return [(_letters(i), spec) for i, spec in enumerate(specs)]
+
+
+def _letters(i: int) -> str:
+    """a, b, … z, aa, ab, …"""
+    before, last = divmod(i, 26)
+    return (_letters(before - 1) if before else "") + chr(ord("a") + last)
+
+
+def metrics_of(evaluations: Sequence[Evaluation]) -> list[str]:
+    """The names of all their distortions and divergences."""
+    return list(dict.fromkeys(name for e in evaluations for name in (*e.distortions, *e.divergences)))
 
 
 def _metric(name: str) -> Callable[[Evaluation], str]:

@@ -27,7 +27,9 @@ def folder(tmp_path):
     return tmp_path / "photos"
 
 
-@pytest.mark.parametrize("command", [[], ["eval"], ["compress"], ["decompress"], ["codecs"], ["report"]])
+@pytest.mark.parametrize(
+    "command", [[], ["eval"], ["compress"], ["decompress"], ["codecs"], ["metrics"], ["report"]]
+)
 def test_help_teaches(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*command, "--help"])
@@ -72,6 +74,9 @@ def test_compress_and_decompress_numbers(tmp_path):
         (["eval", "--codec", "jpeg:quality=high"], "must be an integer"),
         (["eval", "--codec", "jpeg:speed=3"], "its parameters are: quality"),
         (["eval", "--codec", "jpeg", "--metrics", "lpips"], "must be one of"),
+        (["eval", "--codec", "jpeg", "--metrics", "energy_distance:k=3"], "its parameters are: features"),
+        (["eval", "--codec", "jpeg", "--metrics", "energy_distance:features=dtc"], "did you mean dct"),
+        (["eval", "--codec", "jpeg", "--metrics", "w2_squared"], "numbers on the line"),
         (["eval", "--codec", "jpeg", "--data", "no/such/folder"], "no/such/folder"),
         (["eval", "--codec", "jpeg", "--items", "1"], "items=1"),
         (["eval", "--codec", "jpeg", "--items", "100"], "items=100"),
@@ -113,6 +118,42 @@ def test_eval_writes_one_line_an_item_and_resumes(folder, tmp_path, capsys):
     assert [r["item"] for r in again] == [0, 1, 2, 0, 1, 2]
     assert again[2]["distortions"] == first[2]["distortions"]
     assert "jpeg" in capsys.readouterr().out
+
+
+def test_divergences_are_told_kept_and_added_without_a_codec(tmp_path, capsys, monkeypatch):
+    out = tmp_path / "r.jsonl"
+    arguments = ["eval", "--codec", "circle", "--source", "circle:size=300", "--items", "16"]
+    arguments += ["--out", str(out)]
+    first = ["squared_error_per_symbol", "energy_distance", "frechet_squared:features=[symbols:most=50]"]
+    assert main([*arguments, "--metrics", *first]) == 0
+    told = capsys.readouterr().out
+    assert "[a] frechet_squared:features=[symbols:most=50]" in " ".join(told.split())
+    items = [r for r in read(out) if "item" in r]
+    assert [sorted(r["features"]) for r in items] == [["symbols:most=256", "symbols:most=50"]] * 16
+    [whole] = [r for r in read(out) if "divergences" in r]
+    names = ["plain", "limit"]
+    assert list(whole["divergences"]) == ["energy_distance", *(f"{first[2]} {name}" for name in names)]
+
+    def encode(self, item, *, shared, rng):
+        raise AssertionError("this was done before")
+
+    from rdp.codecs.circle import CircleCodec
+
+    monkeypatch.setattr(CircleCodec, "encode", encode)
+    assert main([*arguments, "--metrics", "squared_error_per_symbol", "sliced_w2_squared"]) == 0
+    assert "sliced" in capsys.readouterr().out
+    assert len([r for r in read(out) if "item" in r]) == 16
+    page = tmp_path / "page.html"
+    assert main(["report", "--eval", str(out), "--out", str(page)]) == 0
+    assert "sliced_w2_squared" in page.read_text(encoding="utf-8")
+
+
+def test_metrics_lists_them_all(capsys):
+    assert main(["metrics"]) == 0
+    told = capsys.readouterr().out
+    for name in ("hamming", "efficientnet_lite0_distance", "energy_distance", "kl_bits", "crops", "wavelet"):
+        assert name in told
+    assert "`" not in told
 
 
 @pytest.mark.slow

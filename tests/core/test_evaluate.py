@@ -340,13 +340,13 @@ def test_divergences_of_the_same_features_share_them_and_may_have_several_number
     options = {"divergences": [Crops("one"), Crops("two")], "journal": tmp_path / "j"}
     e = run(**options)
     assert len(looked) == ITEMS
-    assert sorted(e.divergences) == ["one.first", "one.last", "two.first", "two.last"]
-    assert e.divergences["one.first"].value == Blocks().item(0, seed=3)[0]
-    assert e.divergences["one.first"].n == ITEMS  # two rows of every other item
+    assert sorted(e.divergences) == ["one first", "one last", "two first", "two last"]
+    assert e.divergences["one first"].value == Blocks().item(0, seed=3)[0]
+    assert e.divergences["one first"].n == ITEMS  # two rows of every other item
     assert all("features" not in r for r in e.records)
     looked.clear()
     again = run(**options | {"divergences": [Crops("three")]})
-    assert again.divergences["three.last"] == e.divergences["one.last"]
+    assert again.divergences["three last"] == e.divergences["one last"]
     assert not looked
 
 

@@ -13,8 +13,7 @@ from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
 from paper_figures import __main__ as command
-from paper_figures import _write
-from paper_figures import _patches, denoising, model_samples, patches, rate_against_steps
+from paper_figures import _patches, _write, denoising, model_samples, patches, rate_against_steps
 from rdp.diffusion import exact
 from rdp.diffusion.learned import LearnedDenoiser
 from rdp.diffusion.training import reduced

@@ -1,0 +1,287 @@
+r"""Divergences for :func:`rdp.evaluate.evaluate`: an estimator, on a feature map.
+
+    evaluate(codec, Photographs("kodak"), …, divergences=[EnergyDistance(Crops(Dct()))])
+    rdp eval --codec jpeg:quality=10 --metrics 'energy_distance:features=[crops:of=[dct]]'
+
+Every item is one unit, however many rows its features have: sources come from one half of the items,
+reconstructions from the other, and errors and biases are those of :mod:`rdp.realism.resampling`. Divergences of
+equal features share what is stored of the items, so that a further estimator needs no codec. The default features
+are :class:`~rdp.realism.features.Symbols`, which serve blocks of numbers, points of the circle and, as colours of
+single pixels, photographs; of photographs one will want others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from rdp.estimate import Estimate
+from rdp.evaluate import spec as name_of
+from rdp.realism.features import FeatureMap, Symbols, parse_features
+from rdp.realism.frechet import FrechetAccumulator
+from rdp.realism.kernels import (
+    CubicKernel,
+    GaussianKernel,
+    energy_distance,
+    maximum_mean_discrepancy_squared,
+)
+from rdp.realism.neighbours import density_coverage, nearest_neighbour_kl, precision_recall
+from rdp.realism.observers import Kind as ClassifierKind
+from rdp.realism.observers import classifier_accuracy
+from rdp.realism.resampling import Grouped
+from rdp.realism.transport import (
+    max_sliced_wasserstein2_squared,
+    sliced_wasserstein2_squared,
+    wasserstein1,
+    wasserstein2_squared,
+)
+from rdp.spec import build, split_spec
+from rdp.validate import Floats, refuse
+
+Results = Estimate | Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
+class FeatureDivergence(ABC):
+    """The base of all here: ``features`` is the map; what fields a subclass adds belong to the estimator."""
+
+    features: FeatureMap = field(default_factory=Symbols)
+
+    kind: ClassVar[str]
+    """What specifications call it."""
+
+    @abstractmethod
+    def _estimate(self, source: Grouped, recon: Grouped, /) -> Results: ...
+
+    @property
+    def name(self) -> str:
+        """Its specification, with what differs from the defaults."""
+        told, usual = [], type(self)()
+        for name in (f.name for f in dataclasses.fields(self)):
+            value = getattr(self, name)
+            if value != getattr(usual, name):
+                told.append(f"{name}=[{name_of(value)}]" if name == "features" else f"{name}={value}")
+        return f"{self.kind}:{','.join(told)}" if told else self.kind
+
+    @property
+    def features_name(self) -> str:
+        """The map's: divergences of one map share its features."""
+        return name_of(self.features)
+
+    def compare(self, source: Iterable[Floats], recon: Iterable[Floats], /) -> Results:
+        """From the features of one item after the other; ``ValueError`` for fewer than two of either."""
+        return self._estimate(_units("source", source, 0), _units("recon", recon, 1))
+
+
+class Wasserstein1(FeatureDivergence):
+    """The Wasserstein-1 distance of features that are numbers, ``wasserstein1``."""
+
+    kind = "w1"
+
+    def _estimate(self, source: Grouped, recon: Grouped, /) -> Estimate:
+        return wasserstein1(source, recon)
+
+
+class Wasserstein2Squared(FeatureDivergence):
+    """The squared Wasserstein-2 distance of features that are numbers, ``wasserstein2_squared``."""
+
+    kind = "w2_squared"
+
+    def _estimate(self, source: Grouped, recon: Grouped, /) -> Estimate:
+        return wasserstein2_squared(source, recon)
+
+
+@dataclass(frozen=True)
+class SlicedW2Squared(FeatureDivergence):
+    """The mean of W2² along random directions, ``sliced_wasserstein2_squared``."""
+
+    directions: int = 128
+    seed: int = 0
+
+    kind = "sliced_w2_squared"
+
+    def _estimate(self, source: Grouped, recon: Grouped, /) -> Estimate:
+        return sliced_wasserstein2_squared(source, recon, directions=self.directions, seed=self.seed)
+
+
+@dataclass(frozen=True)
+class MaxSlicedW2Squared(FeatureDivergence):
+    """W2² along a direction in which it is large, ``max_sliced_wasserstein2_squared``."""
+
+    starts: int = 8
+    seed: int = 0
+
+    kind = "max_sliced_w2_squared"
+
+    def _estimate(self, source: Grouped, recon: Grouped, /) -> Estimate:
+        return max_sliced_wasserstein2_squared(source, recon, starts=self.starts, seed=self.seed)
+
+
+class EnergyDistance(FeatureDivergence):
+    """The energy distance, without bias, ``energy_distance``."""
+
+    kind = "energy_distance"
+
+    def _estimate(self, source: Grouped, recon: Grouped, /) -> Estimate:
+        return energy_distance(source, recon)
+
+
+@dataclass(frozen=True)
+class MmdSquared(FeatureDivergence):
+    """MMD², without bias, by the cubic kernel of KID or a Gaussian one, ``maximum_mean_discrepancy_squared``.
+
+    ``bandwidth`` is the Gaussian kernel's, in the unit of the features.
+    """
+
+    kernel: Literal["cubic", "gaussian"] = "cubic"
+    bandwidth: float = 1.0
+
+    kind = "mmd_squared"
+
+    def __post_init__(self) -> None:
+        GaussianKernel((self.bandwidth,))
+        if self.kernel not in ("cubic", "gaussian"):
+            raise refuse("kernel", self.kernel, "must be one of cubic, gaussian")
+
+    def _estimate(self, source: Grouped, recon: Grouped, /) -> Estimate:
+        kernel = CubicKernel() if self.kernel == "cubic" else GaussianKernel((self.bandwidth,))
+        return maximum_mean_discrepancy_squared(source, recon, kernel=kernel)
+
+
+class FrechetSquared(FeatureDivergence):
+    """The Fréchet distance of two moments: ``plain``, and ``limit`` for infinitely many rows.
+
+    Memory is that of :class:`~rdp.realism.frechet.FrechetAccumulator`, whatever the number of items.
+    """
+
+    kind = "frechet_squared"
+
+    def compare(self, source: Iterable[Floats], recon: Iterable[Floats], /) -> Results:
+        """From the features of one item after the other, which are not kept."""
+        both = FrechetAccumulator(), FrechetAccumulator()
+        for gathered, items in zip(both, (source, recon), strict=True):
+            for rows in items:
+                gathered.add(np.atleast_2d(rows))
+        found = both[0].extrapolated(both[1])
+        return {"plain": found.plain, "limit": found.limit}
+
+    def _estimate(self, source: Grouped, recon: Grouped, /) -> Results:
+        return self.compare(*([s.rows[rows] for rows in s.members] for s in (source, recon)))
+
+
+@dataclass(frozen=True)
+class NeighbourKl(FeatureDivergence):
+    """Bits of KL(sources‖reconstructions) by nearest neighbours, ``nearest_neighbour_kl``.
+
+    With ``of="recon"`` those of KL(reconstructions‖sources).
+    """
+
+    k: int = 5
+    of: Literal["source", "recon"] = "source"
+
+    kind = "kl_bits"
+
+    def _estimate(self, source: Grouped, recon: Grouped, /) -> Estimate:
+        return nearest_neighbour_kl(*((source, recon) if self.of == "source" else (recon, source)), k=self.k)
+
+
+@dataclass(frozen=True)
+class PrecisionRecall(FeatureDivergence):
+    """Shares of either sample within the other's nearest-neighbour balls, ``precision_recall``."""
+
+    k: int = 3
+
+    kind = "precision_recall"
+
+    def _estimate(self, source: Grouped, recon: Grouped, /) -> Results:
+        found = precision_recall(source, recon, k=self.k)
+        return {"precision": found.precision, "recall": found.recall}
+
+
+@dataclass(frozen=True)
+class DensityCoverage(FeatureDivergence):
+    """How many balls around sources hold reconstructions, ``density_coverage``."""
+
+    k: int = 5
+
+    kind = "density_coverage"
+
+    def _estimate(self, source: Grouped, recon: Grouped, /) -> Results:
+        found = density_coverage(source, recon, k=self.k)
+        return {"density": found.density, "coverage": found.coverage}
+
+
+@dataclass(frozen=True)
+class ObserverAccuracy(FeatureDivergence):
+    """How often a cross-fitted classifier tells them apart, ½ to 1, ``classifier_accuracy``.
+
+    ``batch=0`` judges rows one by one, else that many items at a time.
+    """
+
+    classifier: ClassifierKind = "linear"
+    batch: int = 0
+    folds: int = 5
+    seed: int = 0
+
+    kind = "observer_accuracy"
+
+    def _estimate(self, source: Grouped, recon: Grouped, /) -> Estimate:
+        batch = None if self.batch == 0 else self.batch
+        options: Any = {"classifier": self.classifier, "folds": self.folds, "batch": batch, "seed": self.seed}
+        return classifier_accuracy(source, recon, **options).accuracy
+
+
+DIVERGENCES: Mapping[str, type[FeatureDivergence]] = {
+    kind.kind: kind
+    for kind in (
+        Wasserstein1,
+        Wasserstein2Squared,
+        SlicedW2Squared,
+        MaxSlicedW2Squared,
+        EnergyDistance,
+        MmdSquared,
+        FrechetSquared,
+        NeighbourKl,
+        PrecisionRecall,
+        DensityCoverage,
+        ObserverAccuracy,
+    )
+}
+"""The divergences by name, for specifications."""
+
+
+def parse_divergence(spec: str) -> FeatureDivergence:
+    """The divergence that ``spec`` describes; it inverts ``name`` where the features have a specification.
+
+    ``ValueError`` for an unknown name or parameter, with those that there are, and for a value that is refused.
+    """
+    name, texts = split_spec(spec)
+    if name not in DIVERGENCES:
+        close = difflib.get_close_matches(name, DIVERGENCES, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise ValueError(f"divergence={name!r} must be one of {', '.join(DIVERGENCES)}{hint}")
+    inner = texts.pop("features", None)
+    found = build(DIVERGENCES[name], name, texts)
+    if inner is None:
+        return found
+    if inner.startswith("[") and inner.endswith("]"):
+        inner = inner[1:-1]
+    return dataclasses.replace(found, features=parse_features(inner))
+
+
+def _units(name: str, items: Iterable[Floats], first: int) -> Grouped:
+    """One unit an item, numbered as evaluate does: even ones are sources, odd ones reconstructions."""
+    rows = [np.atleast_2d(array) for array in items]
+    if len(rows) < 2:
+        raise ValueError(f"{name} of {len(rows)} items must be at least 2: evaluate at least 4 items")
+    columns = {array.shape[1] for array in rows}
+    if len(columns) > 1:
+        raise refuse(f"columns of {name}", sorted(columns), "must be as many for every item")
+    labels = np.repeat(2 * np.arange(len(rows)) + first, [len(array) for array in rows])
+    return Grouped(np.concatenate(rows), labels)
