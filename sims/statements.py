@@ -119,12 +119,13 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "critic-no-false-alarm",
         "critic-expectation",
     ),
-    "Estimators of realism": (  # sims/realism_estimators.py
+    "Estimators of realism": (  # sims/realism_estimators.py, sims/realism_calibration.py
         "energy-distance",
         "kernel-discrepancy",
         "nearest-neighbour-kl",
         "density-coverage",
         "permutation-level",
+        "interval-coverage",
     ),
     "Observers and critics": (  # sims/observers.py, sims/classifiers.py, sims/critic_images.py
         "likelihood-ratio-observer",
