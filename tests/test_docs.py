@@ -28,6 +28,7 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 TEST_YOUR_CODER = (ROOT / "docs" / "test-your-coder.md").read_text(encoding="utf-8")
 DENOISERS = (ROOT / "docs" / "denoisers.md").read_text(encoding="utf-8")
 GAUSSIAN_VECTORS = (ROOT / "docs" / "gaussian-simulation.md").read_text(encoding="utf-8")
+REALISM = (ROOT / "docs" / "realism.md").read_text(encoding="utf-8")
 WHICH_CODER = (ROOT / "docs" / "which-coder.md").read_text(encoding="utf-8")
 
 
@@ -84,6 +85,14 @@ def test_every_target_of_the_makefile_is_in_its_help():
     assert {"env", "verify", "test", "test-all", "check", "figures", "bench"} <= targets
 
 
+def test_the_guide_to_realism_names_what_there_is():
+    from rdp.realism import DIVERGENCES, FEATURES
+
+    columns = re.findall(r"^\| (.*?) \|", REALISM, re.MULTILINE)
+    named = {re.split("[:(]", name)[0] for cell in columns for name in re.findall(r"`(.*?)`", cell)}
+    assert named == {*DIVERGENCES, *FEATURES}
+
+
 @pytest.fixture
 def deflate():
     """The codec that CONTRIBUTING writes out."""
@@ -106,8 +115,8 @@ def test_contributing_codec(deflate):
 
 @pytest.mark.parametrize(
     ("guide", "least"),
-    [(TEST_YOUR_CODER, 8), (WHICH_CODER, 8), (DENOISERS, 5), (GAUSSIAN_VECTORS, 10)],
-    ids=["test", "which", "denoisers", "gaussian"],
+    [(TEST_YOUR_CODER, 8), (WHICH_CODER, 8), (DENOISERS, 5), (GAUSSIAN_VECTORS, 10), (REALISM, 30)],
+    ids=["test", "which", "denoisers", "gaussian", "realism"],
 )
 def test_sessions_of_the_guides(guide, least):
     number, failed = session(guide, "pycon")
