@@ -16,6 +16,7 @@ from paper_figures import (
     blurry_and_realistic,
     circle,
     cost_of_realism,
+    critic_detection,
     denoising,
     diffc_gaussian,
     dithering,
@@ -29,6 +30,7 @@ from paper_figures import (
     observers,
     patches,
     photographs,
+    probability_is_not_realism,
     quantisation_over_bound,
     rate_against_steps,
     realism_against_distortion,
@@ -73,5 +75,7 @@ FIGURES: Mapping[str, Figure] = {
         model_samples,
         observers,
         estimator_bias,
+        probability_is_not_realism,
+        critic_detection,
     )
 }

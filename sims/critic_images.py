@@ -69,7 +69,7 @@ def of_patches() -> Blocks:
     return Blocks(patch_prior(), BLOCK)
 
 
-NOISE = 0.0123
+NOISE = 0.011
 """The standard deviation of white noise that is about as probable under P as its own images are."""
 
 
@@ -91,8 +91,10 @@ def images(kind: str, n: int, rng: np.random.Generator) -> Floats:
         x = from_blocks(rows, SIDE, SIDE, BLOCK)
     elif kind == "constant":
         x = np.broadcast_to(rng.uniform(-0.9, 0.9, (n, 1, 1, 3)), shape)
-    else:
+    elif kind == "noise":
         x = NOISE * rng.standard_normal(shape)
+    else:
+        raise ValueError(f"kind={kind!r} must be one of patches, photograph, prior, constant, noise")
     return _GRID.noisy(np.clip(np.rint((x + 1.0) / _GRID.step), 0, 255), rng=rng)
 
 

@@ -18,10 +18,12 @@ from rdp.realism.distortions import (
 )
 from rdp.realism.divergences import (
     DIVERGENCES,
+    CriticBits,
     DensityCoverage,
     EnergyDistance,
     FeatureDivergence,
     FrechetSquared,
+    LikelihoodRatioAccuracy,
     MaxSlicedW2Squared,
     MmdSquared,
     NeighbourKl,
@@ -82,6 +84,7 @@ __all__ = [
     "FEATURES",
     "METRICS",
     "CodeLength",
+    "CriticBits",
     "Crops",
     "CubicKernel",
     "Dct",
@@ -98,6 +101,7 @@ __all__ = [
     "GaussianMoments",
     "GaussianW2Squared",
     "Grouped",
+    "LikelihoodRatioAccuracy",
     "LikelihoodRatioObserver",
     "MaxSlicedW2Squared",
     "MmdSquared",

@@ -8,21 +8,26 @@ reconstructions from the other, and errors and biases are those of :mod:`rdp.rea
 equal features share what is stored of the items, so that a further estimator needs no codec. The default features
 are :class:`~rdp.realism.features.Symbols`, which serve blocks of numbers, points of the circle and, as colours of
 single pixels, photographs; of photographs one will want others.
+
+Critics and observers that know densities judge rows: :class:`CriticBits` and :class:`LikelihoodRatioAccuracy`, in
+Python only, as models have no specification.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from rdp.estimate import Estimate
+from rdp.estimate import Estimate, Moments
 from rdp.evaluate import spec as name_of
+from rdp.realism.critics import UniversalCritic
 from rdp.realism.features import FeatureMap, Symbols, parse_features
 from rdp.realism.frechet import FrechetAccumulator
 from rdp.realism.kernels import (
@@ -33,7 +38,7 @@ from rdp.realism.kernels import (
 )
 from rdp.realism.neighbours import density_coverage, nearest_neighbour_kl, precision_recall
 from rdp.realism.observers import Kind as ClassifierKind
-from rdp.realism.observers import classifier_accuracy
+from rdp.realism.observers import LikelihoodRatioObserver, classifier_accuracy
 from rdp.realism.resampling import Grouped
 from rdp.realism.transport import (
     max_sliced_wasserstein2_squared,
@@ -235,6 +240,70 @@ class ObserverAccuracy(FeatureDivergence):
         batch = None if self.batch == 0 else self.batch
         options: Any = {"classifier": self.classifier, "folds": self.folds, "batch": batch, "seed": self.seed}
         return classifier_accuracy(source, recon, **options).accuracy
+
+
+@dataclass(frozen=True, kw_only=True)
+class CriticBits(FeatureDivergence):
+    """What a :class:`~rdp.realism.critics.UniversalCritic` has against an item's rows, ``batch`` at a time.
+
+    ``recon`` and ``source``: the means of U in bits over items; ``alarms``: the share of batches of
+    reconstructions with U ≥ log2(1/``level``). By itself in an Evaluation under ``label``.
+    """
+
+    critic: UniversalCritic
+    label: str
+    batch: int = 1
+    level: float = 0.01
+
+    kind = "critic_bits"
+
+    @property
+    def name(self) -> str:
+        """``label``: models have no specification."""
+        return self.label
+
+    def _estimate(self, source: Grouped, recon: Grouped, /) -> Results:
+        found = {}
+        for end, sample in (("recon", recon), ("source", source)):
+            u = [self.critic.bits(sample.rows[rows], batch=self.batch) for rows in sample.members]
+            found[end] = _over_items([bits.mean() for bits in u])
+            if end == "recon":
+                threshold = self.critic.threshold(self.level)
+                alarms = _over_items([np.mean(bits >= threshold) for bits in u])
+        return found | {"alarms": alarms}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LikelihoodRatioAccuracy(FeatureDivergence):
+    """How often a likelihood-ratio observer is right about an item's rows, ``batch`` at a time.
+
+    Batches are of successive rows of one item, errors by items. By itself in an Evaluation under ``label``.
+    """
+
+    observer: LikelihoodRatioObserver
+    label: str
+    batch: int = 1
+
+    kind = "likelihood_ratio_accuracy"
+
+    @property
+    def name(self) -> str:
+        """``label``: models have no specification."""
+        return self.label
+
+    def _estimate(self, source: Grouped, recon: Grouped, /) -> Estimate:
+        ends = []
+        for sample, sign in ((source, -1.0), (recon, 1.0)):
+            odds = [
+                sign * self.observer.log_odds(sample.rows[rows], batch=self.batch) for rows in sample.members
+            ]
+            ends.append(_over_items([np.mean((o > 0.0) + 0.5 * (o == 0.0)) for o in odds]))
+        stderr = 0.5 * math.hypot(ends[0].stderr, ends[1].stderr)
+        return Estimate(0.5 * (ends[0].value + ends[1].value), stderr, min(ends[0].n, ends[1].n))
+
+
+def _over_items(values: Sequence[Any]) -> Estimate:
+    return Moments().add(np.array(values, dtype=np.float64)).estimate()
 
 
 DIVERGENCES: Mapping[str, type[FeatureDivergence]] = {

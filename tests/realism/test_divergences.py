@@ -18,6 +18,7 @@ from rdp.codecs.images import JPEG
 from rdp.core import Transmission
 from rdp.realism import (
     DIVERGENCES,
+    CriticBits,
     Crops,
     Dct,
     DensityCoverage,
@@ -25,6 +26,8 @@ from rdp.realism import (
     FrechetSquared,
     Function,
     Grouped,
+    LikelihoodRatioAccuracy,
+    LikelihoodRatioObserver,
     MaxSlicedW2Squared,
     MmdSquared,
     NeighbourKl,
@@ -33,6 +36,7 @@ from rdp.realism import (
     PrecisionRecall,
     SlicedW2Squared,
     Symbols,
+    UniversalCritic,
     Wasserstein1,
     Wasserstein2Squared,
     energy_distance,
@@ -43,6 +47,7 @@ from rdp.realism import (
     wasserstein2_squared,
 )
 from rdp.sources import CircleBlock, GaussianBlock, Photographs
+from rdp.theory.divergences import gaussian_kl, gaussian_observer_accuracy
 
 EVERY = [kind() for kind in DIVERGENCES.values()]
 ON_THE_LINE = (Wasserstein1, Wasserstein2Squared)
@@ -210,6 +215,32 @@ def test_photographs_and_their_crops():
     assert list(found) == [d.name for d in measures]
     assert all(math.isfinite(e.value) and e.stderr > 0 for e in found.values())
     assert {e.n for e in found.values()} <= {4}
+
+
+# Critics and observers that know densities
+
+
+@dataclass(frozen=True)
+class Normal:
+    std: float
+
+    def log_density(self, x):
+        return -0.5 * (x[:, 0] / self.std) ** 2 - math.log(self.std) - 0.5 * math.log(2 * math.pi)
+
+
+def test_a_critic_and_an_observer_in_the_loop():
+    critic = CriticBits(critic=UniversalCritic(Normal(1.0), {"blurry": Normal(0.5)}), label="U", batch=16)
+    sees = LikelihoodRatioAccuracy(observer=LikelihoodRatioObserver(Normal(1.0), Normal(0.5)), label="A")
+    blurry, sharp = (over(GaussianBlock(256), Moved(0, s), critic, sees, items=60) for s in (0.5, 1.0))
+    kl = 16 * float(gaussian_kl(0, 0.25, 0, 1))
+    assert abs(blurry["U recon"].value - kl) < 4 * blurry["U recon"].stderr
+    assert blurry["U source"].value < 0
+    assert blurry["U alarms"].value > 0.5
+    assert sharp["U alarms"].value <= 0.01 + 4 * sharp["U alarms"].stderr
+    best = float(gaussian_observer_accuracy(0, 1, 0, 0.25))
+    assert abs(blurry["A"].value - best) < 4 * blurry["A"].stderr
+    assert abs(sharp["A"].value - 0.5) < 4 * sharp["A"].stderr
+    assert blurry["A"].n == 30
 
 
 # Refusals
