@@ -100,8 +100,11 @@ class _Given:
         return self.nats
 
 
-def data(n: int = 16, seed: int = 0) -> dict[str, Any]:
-    """Judgements of ``n`` images of each kind (at least 2) and of the mode of Gaussians."""
+def data(n: int = 16, seed: int = 0, *, folder: str | None = None) -> dict[str, Any]:
+    """Judgements of ``n`` images of each kind (at least 2) and of the mode of Gaussians.
+
+    ``folder`` holds the photographs; without it they are those of a plain install.
+    """
     n = integer("n", n, least=2)
     with threadpool_limits(1):  # of several, the last digits would depend on how many there are
         rng = private_rng(own_seed(seed, NAME, 0))
@@ -111,7 +114,7 @@ def data(n: int = 16, seed: int = 0) -> dict[str, Any]:
         models = _models()
         typical = (mean, deviation)
         limits = _limits(*typical)
-        kinds = [_kind(kind, shown(kind, n, std, rng), typical, limits, models) for kind in KINDS]
+        kinds = [_kind(kind, shown(kind, n, std, rng, folder), typical, limits, models) for kind in KINDS]
         mode = _modes(8 * n, own_seed(seed, NAME, 1))
     return {
         "n": n,
@@ -138,17 +141,17 @@ def _grid() -> Dequantised:
     return Dequantised(compressor("zlib"))
 
 
-def shown(kind: str, n: int, std: float, rng: np.random.Generator) -> Floats:
+def shown(kind: str, n: int, std: float, rng: np.random.Generator, folder: str | None = None) -> Floats:
     """Images (n, 32, 32, 3): those of ``sims.critic_images``, blurred patches, and noise of this deviation."""
     if kind == "blurred":
-        rows = blocks(images("patches", n, rng), BLOCK)
+        rows = blocks(images("patches", n, rng, folder=folder), BLOCK)
         level = -2.0 * math.log(BLUR)
         z = float(alpha(level)) * rows + float(sigma(level)) * rng.standard_normal(rows.shape)
         mean = prior()(z.reshape(-1, rows.shape[2]), level).reshape(rows.shape)
         return _rounded(from_blocks(mean, SIDE, SIDE, BLOCK), rng)
     if kind == "noise":
         return _rounded(std * rng.standard_normal((n, SIDE, SIDE, 3)), rng)
-    return images(kind, n, rng)
+    return images(kind, n, rng, folder=folder)
 
 
 def _rounded(x: Floats, rng: np.random.Generator) -> Floats:

@@ -8,6 +8,7 @@ from sims import (
     critic,
     critic_images,
     diffc,
+    diffusion_observers,
     discrete,
     dither,
     divergences,
@@ -48,6 +49,7 @@ TOPICS: dict[str, ModuleType] = {
     "realism_calibration": realism_calibration,
     "observers": observers,
     "classifiers": classifiers,
+    "diffusion_observers": diffusion_observers,
     "critic": critic,
     "critic_images": critic_images,
 }

@@ -73,18 +73,19 @@ NOISE = 0.011
 """The standard deviation of white noise that is about as probable under P as its own images are."""
 
 
-def images(kind: str, n: int, rng: np.random.Generator) -> Floats:
+def images(kind: str, n: int, rng: np.random.Generator, *, folder: str | None = None) -> Floats:
     """Images (n, 32, 32, 3) of a kind, rounded to 8 bits and with noise that fills the step.
 
-    ``"patches"`` of the installed photographs, each from another place; ``"photograph"``, one piece of one of
-    them; ``"prior"``, sixteen draws of P; ``"constant"``, one colour; ``"noise"``, grey with white noise.
+    ``"patches"`` of the photographs in a folder, or the installed ones, each from another place;
+    ``"photograph"``, one piece of one of them; ``"prior"``, sixteen draws of P; ``"constant"``, one colour;
+    ``"noise"``, grey with white noise.
     """
     shape = (n, SIDE, SIDE, 3)
     if kind == "patches":
-        rows = cut(BLOCK)(n * (SIDE // BLOCK) ** 2, rng).reshape(n, (SIDE // BLOCK) ** 2, -1)
+        rows = cut(BLOCK, folder)(n * (SIDE // BLOCK) ** 2, rng).reshape(n, (SIDE // BLOCK) ** 2, -1)
         x = from_blocks(rows, SIDE, SIDE, BLOCK)
     elif kind == "photograph":
-        x = cut(SIDE)(n, rng)
+        x = cut(SIDE, folder)(n, rng)
     elif kind == "prior":
         count = n * (SIDE // BLOCK) ** 2
         rows = _prior_rows(count, rng).reshape(n, (SIDE // BLOCK) ** 2, -1)

@@ -127,13 +127,15 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "permutation-level",
         "interval-coverage",
     ),
-    "Observers and critics": (  # sims/observers.py, sims/classifiers.py, sims/critic_images.py
+    "Observers and critics": (  # sims/{observers,classifiers,diffusion_observers,critic_images}.py
         "likelihood-ratio-observer",
         "observer-bounds",
         "classifier-accuracy",
         "classifier-level",
         "probability-is-not-realism",
         "critic-detection-power",
+        "pointwise-i-mmse",
+        "denoiser-density-bound",
     ),
     "Gaussian vectors": (  # docs/gaussian-simulation.md
         "shared-rotation",

@@ -6,6 +6,7 @@
 ``adapters``    denoisers of networks trained elsewhere
 ``samplers``    ancestral sampling and the probability flow
 ``rates``       nats per step, equal steps, the discretised last step
+``likelihood``  the law that a denoiser stands for: its log-density, for observers and critics
 
 Nothing here knows sources or codecs: a denoiser takes arrays.
 """

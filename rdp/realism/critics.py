@@ -8,9 +8,10 @@ good model of images than any photograph, and Gaussian noise can have just the t
 away is that something simple explains them much better. Under P itself P(U ≥ t) ≤ 2⁻ᵗ, whatever the Q_k and N; and
 from Q_k the critic gets all the bits there are, N KL(Q_k‖P), but for log2(1/π_k).
 
-A model is anything with ``log_density(items)``, in nats, one for each of n items: the sources of
-:mod:`rdp.sources`, a diffusion model's likelihood, or :class:`CodeLength`, a lossless compressor. All of them must
-speak of the same things: densities of the same real numbers, or probabilities of the same integers.
+A model is anything with ``log_density(items)``, in nats, one for each of n items: the mixtures of
+``rdp.sources``, a denoiser as ``rdp.diffusion.likelihood`` has it, the simple laws of :mod:`rdp.realism.models`, or
+:class:`CodeLength`, a lossless compressor. All of them must speak of the same things: densities of the same real
+numbers, or probabilities of the same integers.
 """
 
 from __future__ import annotations
