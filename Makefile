@@ -60,10 +60,10 @@ verify: env  ## check every claim, evaluate codecs on photographs, draw the figu
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 test: env  ## the fast tests
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadgroup -q
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile -q
 
 test-all: env  ## the fast and the slow tests
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadgroup -q -m ''
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile -q -m ''
 
 check: env  ## formatter, linter, types, import directions, and that torch is the build that was meant
 	$(BIN)/ruff format --check .

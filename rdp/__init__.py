@@ -7,7 +7,7 @@ The words are here; everything else is imported from where it lives (``rdp.theor
 from rdp.bitstream import DecodeError
 from rdp.core import Channel, Codec, Source, Transmission
 from rdp.estimate import Comparison, Estimate, Moments, agree, at_least, at_most, tends_to
-from rdp.evaluate import Evaluation, evaluate
+from rdp.evaluate import Evaluation, IncompleteEvaluation, evaluate
 from rdp.randomness import SharedRandomness, private_rng
 
 __version__ = "0.1.0"
@@ -19,6 +19,7 @@ __all__ = [
     "DecodeError",
     "Estimate",
     "Evaluation",
+    "IncompleteEvaluation",
     "Moments",
     "SharedRandomness",
     "Source",

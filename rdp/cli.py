@@ -233,7 +233,7 @@ def _eval(arguments: argparse.Namespace) -> int:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from rdp.codecs.registry import parse_codec
-    from rdp.evaluate import evaluate
+    from rdp.evaluate import IncompleteEvaluation, evaluate
     from rdp.realism import DIVERGENCES, METRICS, parse_divergence
     from rdp.report import evaluation_table
     from rdp.sources import Photographs, parse_source
@@ -247,14 +247,15 @@ def _eval(arguments: argparse.Namespace) -> int:
         if name not in METRICS and name.partition(":")[0] not in DIVERGENCES:
             raise ValueError(f"metric={name} must be one of {', '.join((*METRICS, *DIVERGENCES))}")
     divergences = [parse_divergence(name) for name in names if name not in METRICS]
-    items = arguments.items or (16 if arguments.source else len(source))
+    items = (16 if arguments.source else len(source)) if arguments.items is None else arguments.items
     evaluations = []
+    failed: dict[str, str] = {}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         for codec in codecs:
             task = progress.add_task(codec.spec, total=items)
-            evaluations.append(
-                evaluate(
+            try:
+                evaluation = evaluate(
                     codec,
                     source,
                     items=items,
@@ -264,9 +265,13 @@ def _eval(arguments: argparse.Namespace) -> int:
                     journal=arguments.out,
                     progress=lambda done, _, task=task: progress.update(task, completed=done),  # type: ignore[misc]
                 )
-            )
+            except IncompleteEvaluation as error:
+                evaluation, failed = error.evaluation, failed | error.failed
+            evaluations.append(evaluation)
     Console().print(evaluation_table(evaluations))
-    return 0
+    for name, why in failed.items():
+        print(f"rdp eval: {name}: {why}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 def _compress(arguments: argparse.Namespace) -> int:

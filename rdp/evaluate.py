@@ -27,9 +27,10 @@ from rdp.estimate import Estimate, Moments
 from rdp.feature_store import FeatureStore
 from rdp.journal import Journal, Record
 from rdp.randomness import SharedRandomness, private_rng, tag
-from rdp.validate import Floats, integer, one_of
+from rdp.validate import Floats, integer, one_of, real
 
 _CHANNEL_RNG = tag("evaluate: channel")
+_COIN = tag("evaluate: halves")
 
 _Features = dict[str, dict[str, Floats]]
 """By the name of the features, of the source or of the reconstruction."""
@@ -52,8 +53,9 @@ class Divergence(Protocol):
     """How far the law of the reconstructions is from that of the sources, from features of items.
 
     ``features`` is computed of the source in one half of the items and of the reconstruction in the other half,
-    as features of an item and of its own reconstruction depend on each other and would hide a difference. They are
-    stored, and at the end ``compare`` sees them. Divergences whose ``features_name`` is the same share them;
+    as features of an item and of its own reconstruction depend on each other and would hide a difference. Of items
+    2i and 2i + 1 a coin that the seed tosses says which is which. They are stored, and at the end ``compare`` sees
+    them. Divergences whose ``features_name`` is the same share them;
     without that attribute a divergence has features of its own.
     """
 
@@ -71,7 +73,7 @@ class Divergence(Protocol):
     ) -> Estimate | Mapping[str, Estimate]:
         """The divergence from the features of independent items, one array after the other, in their order.
 
-        Several numbers, by name, appear in the Evaluation as ``name key``.
+        Several numbers, by name, appear in the Evaluation as ``name key``; one under "" as ``name``.
         """
         ...
 
@@ -119,20 +121,24 @@ def evaluate(
     after each item. Features are not kept in memory, except as the divergences gather them.
 
     ``ValueError`` for fewer than two items (one item has no error bar) or more than there are, for a distortion
-    that is not a number, and, with a journal, for a channel or source whose name does not tell its parameters.
+    that is not a number, and, with a journal, for a channel, source or feature map whose name does not tell its
+    parameters. Of a divergence that refuses the features :class:`IncompleteEvaluation`, a ``ValueError`` that has
+    the rest.
     """
     items = integer("items", items, least=2)
     seed = integer("seed", seed, least=0, most=2**64 - 1)
     length = getattr(source, "__len__", None)
     if length is not None and items > length():
         raise ValueError(f"items={items} must be at most the source's {length()}")
-    job = _Job(channel, source, seed, tuple(distortions), tuple(divergences))
-    names = [d.__name__ for d in job.distortions] + [d.name for d in job.divergences]
+    wanted = tuple(divergences)
+    maps = {_features_name(d): d.features for d in wanted}
+    job = _Job(channel, source, seed, tuple(distortions), maps)
+    names = [d.__name__ for d in job.distortions] + [d.name for d in wanted]
     if len(set(names)) != len(names):
         raise ValueError(f"metrics={names} must have distinct names")
 
     with ExitStack() as stack:
-        store = stack.enter_context(FeatureStore(beside(journal) if journal and job.divergences else None))
+        store = stack.enter_context(FeatureStore(beside(journal) if journal and wanted else None))
         done = _resume(journal, store, job, items) if journal is not None else {}
         todo = [index for index in range(items) if index not in done]
         out = stack.enter_context(Journal(journal)) if journal is not None else None
@@ -149,15 +155,26 @@ def evaluate(
             if progress is not None:
                 progress(len(done), items)
         records = [done[index] for index in range(items)]
-        found = _compared(records, job.divergences, store)
+        found, failed = _compared(records, wanted, store)
         if out is not None and found:
             summary = _summary(records[0], items, found)
             if summary not in journals.read(out.path):
                 out.append(summary)
-    wanted = [d.__name__ for d in job.distortions]
-    records = [r | {"distortions": {name: r["distortions"][name] for name in wanted}} for r in records]
+    shown = [d.__name__ for d in job.distortions]
+    records = [r | {"distortions": {name: r["distortions"][name] for name in shown}} for r in records]
     # Where features lie depends on the order in which items were done.
-    return aggregate([{k: v for k, v in r.items() if k != "features"} for r in records], found)
+    evaluation = aggregate([{k: v for k, v in r.items() if k != "features"} for r in records], found)
+    if failed:
+        raise IncompleteEvaluation(failed, evaluation)
+    return evaluation
+
+
+class IncompleteEvaluation(ValueError):
+    """Some divergences refused what they were given; ``evaluation`` has all else."""
+
+    def __init__(self, failed: Mapping[str, str], evaluation: Evaluation) -> None:
+        super().__init__("; ".join(f"{name}: {why}" for name, why in failed.items()))
+        self.failed, self.evaluation = dict(failed), evaluation
 
 
 def beside(journal: str | Path) -> Path:
@@ -167,23 +184,34 @@ def beside(journal: str | Path) -> Path:
 
 def _compared(
     records: Sequence[Record], divergences: Sequence[Divergence], store: FeatureStore
-) -> dict[str, Estimate]:
+) -> tuple[dict[str, Estimate], dict[str, str]]:
+    """The divergences, and those that could not be computed with what they say."""
+
     def half(name: str, end: str) -> Iterator[Floats]:
-        for record in records[0 if end == "source" else 1 :: 2]:
-            yield store.read(record["features"][name][end])
+        for record in records:
+            if _end(record["seed"], record["item"]) == end:
+                yield store.read(record["features"][name][end])
 
     found: dict[str, Estimate] = {}
+    failed: dict[str, str] = {}
     for d in divergences:
         name = _features_name(d)
         try:
             result = d.compare(half(name, "source"), half(name, "recon"))
         except ValueError as error:
-            raise ValueError(f"{d.name}: {error}") from error
+            failed[d.name] = str(error)
+            continue
         if isinstance(result, Estimate):
             found[d.name] = result
         else:
-            found |= {f"{d.name} {key}": estimate for key, estimate in result.items()}
-    return found
+            found |= {f"{d.name} {key}".rstrip(): estimate for key, estimate in result.items()}
+    return found, failed
+
+
+def _end(seed: int, item: int) -> str:
+    """Whether an item lends its source or its reconstruction: one of each two does either."""
+    coin = private_rng(_COIN, seed, item // 2).integers(2)
+    return "recon" if (item + coin) % 2 else "source"
 
 
 def _features_name(divergence: Divergence) -> str:
@@ -249,7 +277,8 @@ class _Job:
     source: Source
     seed: int
     distortions: tuple[Distortion, ...]
-    divergences: tuple[Divergence, ...]
+    maps: Mapping[str, Callable[[Array], Floats]]
+    """By their names the functions that make features."""
 
     def __call__(self, index: int) -> tuple[Record, _Features]:
         item = self.source.item(index, seed=self.seed)
@@ -275,9 +304,17 @@ class _Job:
             "seconds": dict(sent.seconds),
             "rdp": provenance()["rdp"],
         }
-        end, array = ("recon", sent.recon) if index % 2 else ("source", item)
-        maps = {_features_name(d): d.features for d in self.divergences}
-        return record, {name: {end: features(array)} for name, features in maps.items()}
+        end = _end(self.seed, index)
+        array = item if end == "source" else sent.recon
+        return record, {name: {end: self._features(name, index, array)} for name in self.maps}
+
+    def _features(self, name: str, index: int, array: Array) -> Floats:
+        rows = real(f"{name} of item {index}", self.maps[name](array))
+        if rows.ndim not in (1, 2) or rows.size == 0:
+            raise ValueError(
+                f"{name} of item {index} of shape {rows.shape} must have shape (d,) or (r, d), not empty"
+            )
+        return rows
 
     def _measured(self, distortion: Distortion, item: Array, recon: Array) -> float:
         value = float(distortion(item, recon))
@@ -292,31 +329,28 @@ def spec(thing: object) -> str:
 
 
 def _resume(path: str | Path, store: FeatureStore, job: _Job, items: int) -> dict[int, Record]:
-    for thing in (job.channel, job.source):
-        if " object at 0x" in spec(thing):
-            raise ValueError(
-                f"{spec(thing)} must have a spec or a repr that tells its parameters, for a journal"
-            )
+    for name in (spec(job.channel), spec(job.source), *job.maps):
+        if " at 0x" in name:
+            raise ValueError(f"{name} must have a spec or a repr that tells its parameters, for a journal")
     if not Path(path).exists():
         return {}
     Journal(path).close()  # cuts off a half-written last line
     done: dict[int, Record] = {}
-    names = {_features_name(d) for d in job.divergences}
     run = (spec(job.channel), spec(job.source), job.seed, provenance()["rdp"])
     for r in journals.read(path):
         if (
             (r.get("channel"), r.get("source"), r.get("seed"), r.get("rdp")) == run
             and r.get("item", items) < items
             and {d.__name__ for d in job.distortions} <= set(r.get("distortions", ()))
-            and _stored(r, names, store)
+            and _stored(r, job.maps, store)
         ):
             done[r["item"]] = r
     return done
 
 
-def _stored(record: Record, names: set[str], store: FeatureStore) -> bool:
+def _stored(record: Record, names: Iterable[str], store: FeatureStore) -> bool:
     """Whether the store holds the features of these names."""
-    features, end = record.get("features", {}), "recon" if record["item"] % 2 else "source"
+    features, end = record.get("features", {}), _end(record["seed"], record["item"])
     return all(store.holds(features.get(name, {}).get(end, {})) for name in names)
 
 
@@ -326,4 +360,14 @@ def _mean(values: Sequence[float]) -> Estimate:
     return Moments().add(np.array(values)).estimate()
 
 
-__all__ = ["Distortion", "Divergence", "Evaluation", "aggregate", "beside", "evaluate", "provenance", "spec"]
+__all__ = [
+    "Distortion",
+    "Divergence",
+    "Evaluation",
+    "IncompleteEvaluation",
+    "aggregate",
+    "beside",
+    "evaluate",
+    "provenance",
+    "spec",
+]

@@ -22,11 +22,12 @@ def with_error(value: float, stderr: float) -> str:
 
 
 def concise(text: str) -> str:
-    """31.56 ± 0.31 as 31.56(31), which a terminal has room for."""
-    value, plus_minus, error = text.partition(" ± ")
+    """31.56 ± 0.31 as 31.56(31), which a terminal has room for; what comes after a comma stays."""
+    told, comma, rest = text.partition(",")
+    value, plus_minus, error = told.partition(" ± ")
     if not plus_minus or value.startswith("("):
         return text
-    return f"{value}({error.replace('.', '').lstrip('0') or '0'})"
+    return f"{value}({error.replace('.', '').lstrip('0') or '0'}){comma}{rest}"
 
 
 def short(x: float, digits: int = 3) -> str:

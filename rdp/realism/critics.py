@@ -8,10 +8,12 @@ good model of images than any photograph, and Gaussian noise can have just the t
 away is that something simple explains them much better. Under P itself P(U ≥ t) ≤ 2⁻ᵗ, whatever the Q_k and N; and
 from Q_k the critic gets all the bits there are, N KL(Q_k‖P), but for log2(1/π_k).
 
-A model is anything with ``log_density(items)``, in nats, one for each of n items: the mixtures of
-``rdp.sources``, a denoiser as ``rdp.diffusion.likelihood`` has it, the simple laws of :mod:`rdp.realism.models`, or
+A model is anything with ``log_density(items)``, in nats, one for each of n items: the mixtures of ``rdp.sources``,
+a denoiser as ``rdp.diffusion.likelihood`` has it, the simple laws of :mod:`rdp.realism.models`, or
 :class:`CodeLength`, a lossless compressor. All of them must speak of the same things: densities of the same real
-numbers, or probabilities of the same integers.
+numbers, or probabilities of the same integers. An alternative may have a sum or an integral below 1. The reference
+must be the law itself: one whose density is too small, such as a denoiser's lower bound, voids the promise of no
+false alarms.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ class CodeLength:
     """A lossless compressor as a law: 2^(−8 · bytes) for each item.
 
     ``compress`` takes one item's array and returns bytes from which it could be restored, given its shape and
-    type. Kraft's inequality makes the probabilities sum to at most 1, which is all that the critic asks.
+    type, and which tell where they end: none may begin another. Kraft's inequality then makes the probabilities
+    sum to at most 1, which is all that the critic asks. Bytes whose end has to be known besides are too short by
+    up to log2(1 + bytes) bits.
     """
 
     compress: Callable[[NDArray[Any]], bytes]
@@ -132,8 +136,9 @@ class UniversalCritic:
             raise ValueError(
                 f"{name}: log_density of {len(x)} items has shape {values.shape}, must be ({len(x)},)"
             )
-        if np.isnan(values).any() or np.isposinf(values).any():
-            raise refuse(f"log_density of {name}", float("nan"), "must be a number or −∞")
+        wrong = np.isnan(values) | np.isposinf(values)
+        if wrong.any():
+            raise refuse(f"log_density of {name}", values[wrong][0], "must be a number or −∞")
         return np.asarray(values.reshape(-1, batch).sum(axis=1))
 
     @cached_property

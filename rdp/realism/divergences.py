@@ -19,7 +19,7 @@ import dataclasses
 import difflib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -28,7 +28,7 @@ import numpy as np
 from rdp.estimate import Estimate, Moments
 from rdp.evaluate import spec as name_of
 from rdp.realism.critics import UniversalCritic
-from rdp.realism.features import FeatureMap, Symbols, parse_features
+from rdp.realism.features import FeatureMap, Function, Symbols, parse_features
 from rdp.realism.frechet import FrechetAccumulator
 from rdp.realism.kernels import (
     CubicKernel,
@@ -37,8 +37,8 @@ from rdp.realism.kernels import (
     maximum_mean_discrepancy_squared,
 )
 from rdp.realism.neighbours import density_coverage, nearest_neighbour_kl, precision_recall
+from rdp.realism.observers import KINDS, LikelihoodRatioObserver, classifier_accuracy, share
 from rdp.realism.observers import Kind as ClassifierKind
-from rdp.realism.observers import LikelihoodRatioObserver, classifier_accuracy
 from rdp.realism.resampling import Grouped
 from rdp.realism.transport import (
     max_sliced_wasserstein2_squared,
@@ -47,7 +47,7 @@ from rdp.realism.transport import (
     wasserstein2_squared,
 )
 from rdp.spec import build, split_spec
-from rdp.validate import Floats, refuse
+from rdp.validate import Floats, integer, one_of, refuse
 
 Results = Estimate | Mapping[str, Estimate]
 
@@ -61,16 +61,35 @@ class FeatureDivergence(ABC):
     kind: ClassVar[str]
     """What specifications call it."""
 
+    def __post_init__(self) -> None:
+        given: Any = self.features
+        if isinstance(given, str):
+            object.__setattr__(self, "features", parse_features(given))
+        elif isinstance(given, type) or not callable(given):
+            raise refuse("features", given, "must be a feature map, its specification, or a function")
+        elif not hasattr(given, "spec"):
+            object.__setattr__(self, "features", Function(given))
+        for name, least in (
+            ("directions", 2),
+            ("starts", 1),
+            ("k", 1),
+            ("batch", 0),
+            ("folds", 2),
+            ("seed", 0),
+        ):
+            if hasattr(self, name):
+                integer(name, getattr(self, name), least=least)
+
     @abstractmethod
     def _estimate(self, source: Grouped, recon: Grouped, /) -> Results: ...
 
     @property
     def name(self) -> str:
         """Its specification, with what differs from the defaults."""
-        told, usual = [], type(self)()
-        for name in (f.name for f in dataclasses.fields(self)):
+        told = []
+        for name, usual in ((f.name, _usual(f)) for f in dataclasses.fields(self)):
             value = getattr(self, name)
-            if value != getattr(usual, name):
+            if value != usual:
                 told.append(f"{name}=[{name_of(value)}]" if name == "features" else f"{name}={value}")
         return f"{self.kind}:{','.join(told)}" if told else self.kind
 
@@ -141,7 +160,7 @@ class EnergyDistance(FeatureDivergence):
 class MmdSquared(FeatureDivergence):
     """MMD², without bias, by the cubic kernel of KID or a Gaussian one, ``maximum_mean_discrepancy_squared``.
 
-    ``bandwidth`` is the Gaussian kernel's, in the unit of the features.
+    ``bandwidth`` is the Gaussian kernel's, in the unit of the features; the cubic one has none.
     """
 
     kernel: Literal["cubic", "gaussian"] = "cubic"
@@ -150,9 +169,13 @@ class MmdSquared(FeatureDivergence):
     kind = "mmd_squared"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("kernel", self.kernel, ("cubic", "gaussian"))
         GaussianKernel((self.bandwidth,))
-        if self.kernel not in ("cubic", "gaussian"):
-            raise refuse("kernel", self.kernel, "must be one of cubic, gaussian")
+        if self.kernel == "cubic" and self.bandwidth != 1.0:
+            raise refuse(
+                "bandwidth", self.bandwidth, "must not be given for the cubic kernel, which has none"
+            )
 
     def _estimate(self, source: Grouped, recon: Grouped, /) -> Estimate:
         kernel = CubicKernel() if self.kernel == "cubic" else GaussianKernel((self.bandwidth,))
@@ -184,16 +207,24 @@ class FrechetSquared(FeatureDivergence):
 class NeighbourKl(FeatureDivergence):
     """Bits of KL(sources‖reconstructions) by nearest neighbours, ``nearest_neighbour_kl``.
 
-    With ``of="recon"`` those of KL(reconstructions‖sources).
+    With ``of="recon"`` those of KL(reconstructions‖sources). ``dimension`` is that of the set on which rows lie,
+    0 for the number of columns: 1 for points of the circle.
     """
 
     k: int = 5
     of: Literal["source", "recon"] = "source"
+    dimension: int = 0
 
     kind = "kl_bits"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("of", self.of, ("source", "recon"))
+        integer("dimension", self.dimension, least=0)
+
     def _estimate(self, source: Grouped, recon: Grouped, /) -> Estimate:
-        return nearest_neighbour_kl(*((source, recon) if self.of == "source" else (recon, source)), k=self.k)
+        pair = (source, recon) if self.of == "source" else (recon, source)
+        return nearest_neighbour_kl(*pair, k=self.k, dimension=self.dimension or None)
 
 
 @dataclass(frozen=True)
@@ -211,7 +242,10 @@ class PrecisionRecall(FeatureDivergence):
 
 @dataclass(frozen=True)
 class DensityCoverage(FeatureDivergence):
-    """How many balls around sources hold reconstructions, ``density_coverage``."""
+    """How many balls around sources hold reconstructions, ``density_coverage``.
+
+    ``coverage_if_equal`` is what coverage would be in the mean for equal laws: without it, it cannot be read.
+    """
 
     k: int = 5
 
@@ -219,14 +253,16 @@ class DensityCoverage(FeatureDivergence):
 
     def _estimate(self, source: Grouped, recon: Grouped, /) -> Results:
         found = density_coverage(source, recon, k=self.k)
-        return {"density": found.density, "coverage": found.coverage}
+        equal = Estimate(found.coverage_if_equal, 0.0, found.coverage.n)
+        return {"density": found.density, "coverage": found.coverage, "coverage_if_equal": equal}
 
 
 @dataclass(frozen=True)
 class ObserverAccuracy(FeatureDivergence):
     """How often a cross-fitted classifier tells them apart, ½ to 1, ``classifier_accuracy``.
 
-    ``batch=0`` judges rows one by one, else that many items at a time.
+    ``batch=0`` judges rows one by one, else that many items at a time. ``at_least`` is the limit that the best
+    observer's accuracy is not below, with 95 % confidence.
     """
 
     classifier: ClassifierKind = "linear"
@@ -236,24 +272,31 @@ class ObserverAccuracy(FeatureDivergence):
 
     kind = "observer_accuracy"
 
-    def _estimate(self, source: Grouped, recon: Grouped, /) -> Estimate:
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("classifier", self.classifier, KINDS)
+
+    def _estimate(self, source: Grouped, recon: Grouped, /) -> Results:
         batch = None if self.batch == 0 else self.batch
         options: Any = {"classifier": self.classifier, "folds": self.folds, "batch": batch, "seed": self.seed}
-        return classifier_accuracy(source, recon, **options).accuracy
+        found = classifier_accuracy(source, recon, **options)
+        return {"": found.accuracy, "at_least": Estimate(found.lower_limit(), 0.0, found.accuracy.n)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class CriticBits(FeatureDivergence):
     """What a :class:`~rdp.realism.critics.UniversalCritic` has against an item's rows, ``batch`` at a time.
 
-    ``recon`` and ``source``: the means of U in bits over items; ``alarms``: the share of batches of
-    reconstructions with U ≥ log2(1/``level``). By itself in an Evaluation under ``label``.
+    ``recon`` and ``source``: the means of U in bits over items, ∞ if one excludes what the other explains;
+    ``alarms``: the share of batches of reconstructions with U ≥ log2(1/``level``). ``label`` is its name in an
+    Evaluation. ``shape`` is what a row becomes before models see it, as (8, 8, 3) for those of ``Patches(8)``.
     """
 
     critic: UniversalCritic
     label: str
     batch: int = 1
     level: float = 0.01
+    shape: tuple[int, ...] | None = None
 
     kind = "critic_bits"
 
@@ -265,11 +308,15 @@ class CriticBits(FeatureDivergence):
     def _estimate(self, source: Grouped, recon: Grouped, /) -> Results:
         found = {}
         for end, sample in (("recon", recon), ("source", source)):
-            u = [self.critic.bits(sample.rows[rows], batch=self.batch) for rows in sample.members]
-            found[end] = _over_items([bits.mean() for bits in u])
+            u = [self.critic.bits(x, batch=self.batch) for x in _items(sample, self.shape)]
+            means = np.array([bits.mean() for bits in u])
+            finite = np.isfinite(means).all()
+            found[end] = (
+                Moments().add(means).estimate() if finite else Estimate(float(means.sum()), math.inf, len(u))
+            )
             if end == "recon":
                 threshold = self.critic.threshold(self.level)
-                alarms = _over_items([np.mean(bits >= threshold) for bits in u])
+                alarms = share(np.array([np.mean(bits >= threshold) for bits in u]))
         return found | {"alarms": alarms}
 
 
@@ -277,12 +324,14 @@ class CriticBits(FeatureDivergence):
 class LikelihoodRatioAccuracy(FeatureDivergence):
     """How often a likelihood-ratio observer is right about an item's rows, ``batch`` at a time.
 
-    Batches are of successive rows of one item, errors by items. By itself in an Evaluation under ``label``.
+    Batches are of successive rows of one item, errors by items. ``label`` and ``shape`` as for
+    :class:`CriticBits`.
     """
 
     observer: LikelihoodRatioObserver
     label: str
     batch: int = 1
+    shape: tuple[int, ...] | None = None
 
     kind = "likelihood_ratio_accuracy"
 
@@ -294,16 +343,22 @@ class LikelihoodRatioAccuracy(FeatureDivergence):
     def _estimate(self, source: Grouped, recon: Grouped, /) -> Estimate:
         ends = []
         for sample, sign in ((source, -1.0), (recon, 1.0)):
-            odds = [
-                sign * self.observer.log_odds(sample.rows[rows], batch=self.batch) for rows in sample.members
-            ]
-            ends.append(_over_items([np.mean((o > 0.0) + 0.5 * (o == 0.0)) for o in odds]))
+            odds = [sign * self.observer.log_odds(x, batch=self.batch) for x in _items(sample, self.shape)]
+            ends.append(share(np.array([np.mean((o > 0.0) + 0.5 * (o == 0.0)) for o in odds])))
         stderr = 0.5 * math.hypot(ends[0].stderr, ends[1].stderr)
         return Estimate(0.5 * (ends[0].value + ends[1].value), stderr, min(ends[0].n, ends[1].n))
 
 
-def _over_items(values: Sequence[Any]) -> Estimate:
-    return Moments().add(np.array(values, dtype=np.float64)).estimate()
+def _items(sample: Grouped, shape: tuple[int, ...] | None) -> Iterator[Floats]:
+    """The rows of one item after the other, each in its shape."""
+    for members in sample.members:
+        rows = sample.rows[members]
+        yield rows if shape is None else rows.reshape(len(rows), *shape)
+
+
+def _usual(f: dataclasses.Field[Any]) -> Any:
+    """The default of a field; of one that has none, nothing that a value could equal."""
+    return f.default if f.default_factory is dataclasses.MISSING else f.default_factory()
 
 
 DIVERGENCES: Mapping[str, type[FeatureDivergence]] = {

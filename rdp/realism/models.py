@@ -18,7 +18,6 @@ of the same thing.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -92,9 +91,8 @@ class White:
 class Plain:
     """A colour uniform over [low, high]^C for the whole image, and N(0, std²) added to every sample.
 
-    The density integrates the colour out over the whole line instead of [low, high]: this exceeds the density of
-    the law, and keeps to it where the image's mean colour lies many std/√(HW) inside; it is then multiplied by the
-    probability that it does, by refusing (−∞) images whose mean colour lies outside.
+    More exactly, the mean colour of the image, noise included, is uniform over the cube, and what is left of the
+    noise about it is Gaussian: a density of integral 1, −∞ in logarithm where the mean colour lies outside.
     """
 
     std: float
@@ -197,21 +195,27 @@ def compressor(name: Lossless) -> CodeLength:
     ``"zlib"`` of the raw bytes, ``"png"``, ``"webp"`` and ``"jpegxl"`` as imagecodecs has them, headers included.
     All say themselves where they end, so that the probabilities sum to at most 1.
     """
-    return CodeLength(_compress(one_of("compressor", name, LOSSLESS)))
+    return CodeLength(_Compress(one_of("compressor", name, LOSSLESS)))
 
 
-def _compress(name: Lossless) -> Callable[[Any], bytes]:
-    if name == "zlib":
-        import zlib
+@dataclass(frozen=True)
+class _Compress:
+    """A function that travels to other processes."""
 
-        return lambda image: zlib.compress(np.ascontiguousarray(image).tobytes(), 9)
-    import imagecodecs
+    name: Lossless
 
-    if name == "png":
-        return lambda image: bytes(imagecodecs.png_encode(image, level=9))
-    if name == "webp":
-        return lambda image: bytes(imagecodecs.webp_encode(image, lossless=True, level=100, numthreads=1))
-    return lambda image: bytes(imagecodecs.jpegxl_encode(image, lossless=True, effort=7, numthreads=1))
+    def __call__(self, image: Any) -> bytes:
+        if self.name == "zlib":
+            import zlib
+
+            return zlib.compress(np.ascontiguousarray(image).tobytes(), 9)
+        import imagecodecs
+
+        if self.name == "png":
+            return bytes(imagecodecs.png_encode(image, level=9))
+        if self.name == "webp":
+            return bytes(imagecodecs.webp_encode(image, lossless=True, level=100, numthreads=1))
+        return bytes(imagecodecs.jpegxl_encode(image, lossless=True, effort=7, numthreads=1))
 
 
 def _normal(x: Floats, std: float) -> Floats:

@@ -55,8 +55,11 @@ class DensityCoverage:
     coverage_if_equal: float
 
 
-def nearest_neighbour_kl(a: Rows, b: Rows, *, k: int = 5) -> Estimate:
+def nearest_neighbour_kl(a: Rows, b: Rows, *, k: int = 5, dimension: int | None = None) -> Estimate:
     r"""Bits of KL(P‖Q) from rows (n, d) of P and (m, d) of Q, both laws with densities [wang2009].
+
+    ``dimension`` is that of the set on which the laws have densities, the number of columns if not given; points
+    of the circle lie on one of dimension 1, and for 2 the value would double.
 
     (d/n) Σ log2(ν_k(x)/ρ_k(x)) + log2(m/(n − 1)), with ρ_k, ν_k the distances from x to its k-th neighbour among
     the other rows of ``a`` and in ``b``. Consistent for every fixed k; a small k has less bias and more spread.
@@ -73,12 +76,17 @@ def nearest_neighbour_kl(a: Rows, b: Rows, *, k: int = 5) -> Estimate:
     Gaussians in eight in 78 to 84 of 100, of 1000 to 4000 rows.
 
     ``ValueError`` below 8(k + 2) rows or 16 units, if units are so large that a row may have fewer than k
-    neighbours in a part, if a row of ``a`` has k copies in ``a`` or in ``b`` (then there is no density), for
-    unequally many columns, and for what is not finite.
+    neighbours in a part, if a row of ``a`` has k copies in ``a`` or in ``b`` (then there is no density), if
+    columns depend on each other, or if at most 3 columns look as if the rows lay on a set of fewer dimensions (by
+    distances to first and second neighbours), for unequally many columns, and for what is not finite.
     """
     x, y, k = _samples("a", a, "b", b, k)
-    value, stderr, mean = _from_parts(lambda p, q: np.array([_kl(p, q, k)]), x, y)
-    decay = _PARTS ** (1.0 / max(2, x.rows.shape[1])) - 1.0
+    columns = x.rows.shape[1]
+    d = columns if dimension is None else integer("dimension", dimension, least=1, most=columns)
+    if dimension is None:
+        _refuse_fewer_dimensions(x, y)
+    value, stderr, mean = _from_parts(lambda p, q: np.array([_kl(p, q, k, d)]), x, y)
+    decay = _PARTS ** (1.0 / max(2, d)) - 1.0
     return Estimate(float(value[0]), float(stderr[0]), _PARTS, abs(float(mean[0] - value[0])) / decay)
 
 
@@ -187,7 +195,34 @@ def _share(value: float, stderr: float, n: int) -> Estimate:
     return Estimate(float(value), max(float(stderr), math.sqrt(p * (1.0 - p) / (n + 2.0))), _PARTS)
 
 
-def _kl(x: Sample, y: Sample, k: int) -> float:
+def _refuse_fewer_dimensions(x: Sample, y: Sample) -> None:
+    """Where the rows of either sample span, or seem to lie on, less than their columns would have room for."""
+    from scipy.spatial import cKDTree
+
+    columns = x.rows.shape[1]
+    for name, sample in (("a", x), ("b", y)):
+        spread = np.linalg.svd(sample.rows - sample.rows.mean(axis=0), compute_uv=False)
+        rank = int(np.sum(spread > 1e-10 * spread[0])) if spread[0] > 0.0 else 0
+        if rank < columns:
+            raise ValueError(
+                f"{name} of {columns} columns spans {rank} dimensions, must have independent columns for densities"
+            )
+        if columns == 1 or columns > 3:
+            continue
+        # Of a density in d dimensions the ratio of the first two distances has a Pareto law of exponent d.
+        first, second = cKDTree(sample.rows).query(sample.rows, [2, 3])[0].T
+        known = first > 0.0
+        logs = np.log(second[known] / first[known])
+        if not logs.any():
+            continue
+        found, error = 1.0 / logs.mean(), 1.0 / logs.mean() / math.sqrt(len(logs))
+        if found + 3.0 * error < columns - 0.5:
+            raise ValueError(
+                f"{name} of {columns} columns looks {found:.1f}-dimensional, must have a density or dimension="
+            )
+
+
+def _kl(x: Sample, y: Sample, k: int, dimension: int) -> float:
     from scipy.spatial import cKDTree
 
     own = _radii_in_own(cKDTree(x.rows), x, k)
@@ -198,7 +233,7 @@ def _kl(x: Sample, y: Sample, k: int) -> float:
                 f"a has a row with k={k} copies in {name}, which must not be for laws with densities"
             )
     counts = np.log2(len(y.rows) / (len(x.rows) - x.sizes))
-    return float(x.rows.shape[1] * np.mean(np.log2(other / own)) + np.mean(counts[x.unit]))
+    return float(dimension * np.mean(np.log2(other / own)) + np.mean(counts[x.unit]))
 
 
 def _radii_in_own(tree: Any, x: Sample, k: int) -> Floats:

@@ -23,6 +23,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -31,7 +32,7 @@ from numpy.typing import ArrayLike, NDArray
 from rdp.estimate import Estimate
 from rdp.randomness import private_rng, tag
 from rdp.realism.critics import Model
-from rdp.realism.resampling import Grouped, feature_rows
+from rdp.realism.resampling import Grouped, Rows, grouped
 from rdp.validate import Floats, integer, one_of, refuse
 
 _RNG = tag("realism: observers")
@@ -135,7 +136,7 @@ class LikelihoodRatioObserver:
             if len(odds) < 2:
                 raise ValueError(f"{name} must hold at least two batches of {batch}")
             right.append(_right(sign * odds))
-        return _observed(right[0], right[1], batch)
+        return _observed(share(right[0]), share(right[1]), batch)
 
     @property
     def _models(self) -> tuple[tuple[str, Model], ...]:
@@ -155,10 +156,10 @@ class LikelihoodRatioObserver:
 
 
 def classifier_accuracy(
-    sources: ArrayLike | Grouped,
-    recons: ArrayLike | Grouped,
+    sources: Rows,
+    recons: Rows,
     *,
-    classifier: Kind | Callable[[], Classifier] = "linear",
+    classifier: Kind | Classifier | Callable[[], Classifier] = "linear",
     folds: int = 5,
     batch: int | None = None,
     seed: int = 0,
@@ -168,13 +169,14 @@ def classifier_accuracy(
     Feature rows (n, d) and (m, d), or :class:`~rdp.realism.resampling.Grouped` ones, whose units are then kept
     together: in training or held out. The units are dealt into ``folds`` parts; each part is judged by a
     classifier that was trained on the others, both kinds weighing the same in total. The expected accuracy of each
-    is at most ½ + ½ TV, hence so is that of their mean, whatever the classifier.
+    is at most ½ + ½ TV, hence so is that of their mean, whatever the classifier: every part counts the same, for
+    sources as for reconstructions, or a classifier that never looks might do better than a coin.
 
     ``classifier`` is ``"linear"`` (logistic regression: sees means), ``"quadratic"`` (regularised quadratic
     discriminant: sees covariances too), ``"trees"`` (gradient boosting: sees what trees see, and wants many rows),
-    or a function that makes a fresh one with scikit-learn's interface. Features are standardised by the training
-    parts. With ``batch=None`` rows are judged one by one; else ``batch`` whole units at a time, by the sum of
-    their rows' log-odds, units that are left over being left out.
+    or one of scikit-learn's, which is cloned, or a function that makes a fresh one. Features are standardised by
+    the training parts. With ``batch=None`` rows are judged one by one; else ``batch`` whole units at a time, by
+    the sum of their rows' log-odds, units that are left over being left out.
 
     Any two parts judge each other. Where the laws are equal, what a classifier takes for a difference between two
     parts by chance is right about both of them or about neither, which doubles the variance of their mean. So
@@ -183,9 +185,10 @@ def classifier_accuracy(
     are √2 times too large.
 
     ``ValueError`` if a unit is in both samples (see :func:`~rdp.realism.resampling.independent_halves`), for fewer
-    than ``max(4, 2·batch)`` units in either, for unequally many columns, and for what is not finite.
+    than ``max(4, 2·batch)`` units in either, where few units have most of the rows and rows are judged one by one
+    (fewer than 3 by (Σ n_u)²/Σ n_u²), for unequally many columns, and for what is not finite.
     """
-    a, b = (_grouped(name, value) for name, value in (("sources", sources), ("recons", recons)))
+    a, b = (grouped(name, value) for name, value in (("sources", sources), ("recons", recons)))
     if isinstance(sources, Grouped) and isinstance(recons, Grouped):
         shared = set(a.units.tolist()) & set(b.units.tolist())
         if shared:
@@ -202,11 +205,17 @@ def classifier_accuracy(
     for name, sample in (("sources", a), ("recons", b)):
         if len(sample.units) < least:
             raise ValueError(f"{name} of {len(sample.units)} units must have at least {least}")
+        effective = _effective(np.array([float(len(members)) for members in sample.members]))
+        if batch is None and effective < 3.0:
+            raise ValueError(
+                f"{name} of {len(sample.units)} unequal units count as {effective:.1f}, must be at least 3"
+            )
     make = _maker(classifier)
     rng = private_rng(_RNG, integer("seed", seed, least=0))
     folds = min(folds, len(a.units) // together, len(b.units) // together)
     parts = [_dealt(len(sample.units), folds, together, rng) for sample in (a, b)]
     right: tuple[list[Floats], list[Floats]] = ([], [])
+    weights: tuple[list[Floats], list[Floats]] = ([], [])
     for fold in range(folds):
         rest = [np.concatenate([p for k, p in enumerate(part) if k != fold]) for part in parts]
         judge = _trained(make, a.take(rest[0]), b.take(rest[1]))
@@ -215,56 +224,57 @@ def classifier_accuracy(
             odds = sign * judge(sample.take(held))
             starts = np.concatenate([[0], np.cumsum([len(sample.members[unit]) for unit in held])[:-1]])
             if batch is None:
-                right[k].append(np.add.reduceat(_right(odds), starts) / np.diff([*starts, len(odds)]))
+                sizes = np.diff([*starts, len(odds)])
+                right[k].append(np.add.reduceat(_right(odds), starts) / sizes)
             else:
                 with np.errstate(invalid="ignore"):
                     sums = np.add.reduceat(odds, starts)
                     sums = sums[: len(sums) // batch * batch].reshape(-1, batch).sum(axis=1)
+                sizes = np.ones(len(sums))
                 right[k].append(_right(sums))
-    sizes = None if batch is not None else tuple(_sizes(s, p) for s, p in zip((a, b), parts, strict=True))
-    return _observed(np.concatenate(right[0]), np.concatenate(right[1]), batch, sizes, wider=math.sqrt(2.0))
+            weights[k].append(sizes / sizes.sum())
+    on_sources, on_recons = (
+        share(np.concatenate(r), np.concatenate(w), wider=math.sqrt(2.0))
+        for r, w in zip(right, weights, strict=True)
+    )
+    return _observed(on_sources, on_recons, batch)
 
 
 # Inside
 
 
-def _observed(
-    sources: Floats,
-    recons: Floats,
-    batch: int | None,
-    sizes: tuple[Floats, ...] | None = None,
-    *,
-    wider: float = 1.0,
-) -> Observed:
-    weights = sizes if sizes is not None else (np.ones(len(sources)), np.ones(len(recons)))
-    one, other = (_share(right, w, wider) for right, w in zip((sources, recons), weights, strict=True))
+def _observed(on_sources: Estimate, on_recons: Estimate, batch: int | None) -> Observed:
     accuracy = Estimate(
-        0.5 * (one.value + other.value), 0.5 * math.hypot(one.stderr, other.stderr), min(one.n, other.n)
+        0.5 * (on_sources.value + on_recons.value),
+        0.5 * math.hypot(on_sources.stderr, on_recons.stderr),
+        min(on_sources.n, on_recons.n),
     )
-    return Observed(accuracy, one, other, batch)
+    return Observed(accuracy, on_sources, on_recons, batch)
 
 
-def _share(right: Floats, weights: Floats, wider: float) -> Estimate:
-    """The weighted mean of shares of independent units, as a ratio of means, with ``wider`` times its error."""
-    g = len(right)
-    value = float(right @ weights / weights.sum())
-    spread = math.sqrt(float(np.sum((weights * (right - value)) ** 2)) * g / (g - 1)) / float(weights.sum())
-    if np.ptp(right) == 0.0:  # all say the same, and their spread tells nothing
+def share(right: Floats, weights: Floats | None = None, *, wider: float = 1.0) -> Estimate:
+    """The weighted mean of shares of independent units, with ``wider`` times its error.
+
+    ``n`` is how many units of equal weight they count as. Where all say the same, the error is that of one more
+    that says it and one more that does not.
+    """
+    w = np.ones(len(right)) if weights is None else weights
+    g = _effective(w)
+    value = float(right @ w / w.sum())
+    spread = math.sqrt(float(np.sum((w * (right - value)) ** 2)) * g / max(g - 1.0, 1.0)) / float(w.sum())
+    if np.ptp(right) == 0.0:
         p = (g * value + 1.0) / (g + 2.0)
         spread = math.sqrt(p * (1.0 - p) / (g + 2.0))
-    return Estimate(value, wider * spread, g)
+    return Estimate(value, wider * spread, max(2, int(g + 1e-9)))
+
+
+def _effective(weights: Floats) -> float:
+    return float(weights.sum() ** 2 / (weights @ weights))
 
 
 def _right(odds: Floats) -> Floats:
     """1, ½ or 0; ½ too where a batch has certain evidence of both kinds, whose sum is none."""
     return np.where(odds > 0.0, 1.0, np.where(odds < 0.0, 0.0, 0.5))
-
-
-def _grouped(name: str, value: ArrayLike | Grouped) -> Grouped:
-    if isinstance(value, Grouped):
-        return value
-    rows = feature_rows(name, value)
-    return Grouped(rows, np.arange(len(rows)))
 
 
 def _dealt(units: int, folds: int, together: int, rng: np.random.Generator) -> list[NDArray[np.intp]]:
@@ -277,11 +287,11 @@ def _dealt(units: int, folds: int, together: int, rng: np.random.Generator) -> l
     return parts
 
 
-def _sizes(sample: Grouped, parts: list[NDArray[np.intp]]) -> Floats:
-    return np.array([float(len(sample.members[unit])) for part in parts for unit in part])
+def _maker(classifier: Kind | Classifier | Callable[[], Classifier]) -> Callable[[], Classifier]:
+    if hasattr(classifier, "fit") and not isinstance(classifier, type):
+        from sklearn.base import clone
 
-
-def _maker(classifier: Kind | Callable[[], Classifier]) -> Callable[[], Classifier]:
+        return lambda: clone(classifier)
     if callable(classifier):
         return classifier
     one_of("classifier", classifier, KINDS)
@@ -308,10 +318,11 @@ def _trained(make: Callable[[], Classifier], sources: Floats, recons: Floats) ->
     model = make()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # one that did not converge is an observer all the same
-        model.fit((x - centre) / scale, labels, sample_weight=weights)
+        model.fit((x - centre) / scale, labels, **_weighted(model, weights))
+    decide: Callable[[Floats], Any] = getattr(model, "decision_function", None) or _log_odds(model)
 
     def odds(rows: Floats) -> Floats:
-        found = np.asarray(model.decision_function((rows - centre) / scale), dtype=np.float64)
+        found = np.asarray(decide((rows - centre) / scale), dtype=np.float64)
         if found.shape != (len(rows),) or np.isnan(found).any():
             raise ValueError(
                 f"decision_function of {len(rows)} rows has shape {found.shape}, must be ({len(rows)},) numbers"
@@ -319,6 +330,23 @@ def _trained(make: Callable[[], Classifier], sources: Floats, recons: Floats) ->
         return found
 
     return odds
+
+
+def _weighted(model: Any, weights: Floats) -> dict[str, Floats]:
+    """Weights for a classifier that takes them: without, a larger sample counts for more."""
+    return {"sample_weight": weights} if "sample_weight" in signature(model.fit).parameters else {}
+
+
+def _log_odds(model: Any) -> Callable[[Floats], Floats]:
+    """Of a classifier that has probabilities alone, kept off 0 and 1."""
+    if not hasattr(model, "predict_proba"):
+        raise ValueError(f"classifier={model!r} must have decision_function or predict_proba")
+
+    def decide(rows: Floats) -> Floats:
+        p = np.clip(model.predict_proba(rows), 1e-12, 1.0)
+        return np.asarray(np.log(p[:, 1]) - np.log(p[:, 0]))
+
+    return decide
 
 
 class _Quadratic:

@@ -16,9 +16,9 @@ Source and reconstruction of the same item depend on each other, which hides dif
 voids every test. :func:`independent_halves` takes the sources of one half of the items and the reconstructions of
 the other.
 
-A statistic is a function of feature rows (n, d), one argument per sample, that gives a number, such as the value
-of an estimator: ``lambda a, b: energy_distance(a, b).value``. It is given rows without their units, and what is
-unbiased over independent rows is not so over rows of few units, since some of its pairs are rows of one unit.
+A statistic is a function of feature rows (n, d), one argument per sample, that gives a number, or an estimator. It
+is given rows without their units, and what is unbiased over independent rows is not so over rows of few units,
+since some of its pairs are rows of one unit.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,7 +35,11 @@ from rdp.estimate import Estimate
 from rdp.randomness import private_rng, tag
 from rdp.validate import Floats, integer, real, refuse
 
-Statistic = Callable[..., float]
+LARGEST = 1e40
+"""Of features: their sixth powers are numbers still, as are those of their inverses."""
+
+Statistic = Callable[..., Any]
+"""Of feature rows (n, d), one argument for each sample: a number, or an Estimate, whose value is taken."""
 _T = TypeVar("_T")
 
 _RNG = tag("realism: resampling")
@@ -44,7 +48,8 @@ _RNG = tag("realism: resampling")
 def feature_rows(name: str, value: ArrayLike, *, least: int = 2) -> Floats:
     """Features as float64 rows (n, d) with n ≥ ``least`` and d ≥ 1; numbers (n,) become (n, 1).
 
-    ``ValueError`` for other shapes, fewer rows, and what is not finite.
+    ``ValueError`` for other shapes, fewer rows, what is not finite, and what is so large or small that powers of
+    it would not be.
     """
     rows = real(name, value)
     rows = rows[:, None] if rows.ndim == 1 else rows
@@ -52,6 +57,11 @@ def feature_rows(name: str, value: ArrayLike, *, least: int = 2) -> Floats:
         raise ValueError(f"{name} of shape {np.shape(value)} must have shape (n,) or (n, d)")
     if len(rows) < least:
         raise ValueError(f"{name} of {len(rows)} rows must have at least {least}")
+    largest = float(np.abs(rows).max(initial=0.0))
+    if largest > LARGEST or 0.0 < largest < 1.0 / LARGEST:
+        raise ValueError(
+            f"{name} as large as {largest:.1g} must lie between {1.0 / LARGEST:.0e} and {LARGEST:.0e}: scale it"
+        )
     return rows
 
 
@@ -70,6 +80,8 @@ class Grouped:
 
     def __post_init__(self) -> None:
         rows, labels = feature_rows("features", self.features), np.asarray(self.groups)
+        if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels.flat):
+            labels = labels.astype(np.str_)  # as tables hold them
         if labels.shape != (len(rows),) or labels.dtype.kind not in "iubUS":
             raise ValueError(
                 f"groups of type {labels.dtype} and shape {labels.shape} must be integers or strings of shape "
@@ -90,6 +102,14 @@ class Grouped:
 
 Rows = ArrayLike | Grouped
 """What an estimator takes for a sample: independent rows, or rows of units."""
+
+
+def grouped(name: str, value: Rows, *, first: int = 0) -> Grouped:
+    """A ``Grouped`` sample as it is; of plain rows each is a unit, numbered from ``first``."""
+    if isinstance(value, Grouped):
+        return value
+    rows = feature_rows(name, value)
+    return Grouped(rows, np.arange(first, first + len(rows)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +188,7 @@ def two_samples(
     return x, y
 
 
-def grouped_jackknife(statistic: Statistic, *samples: Grouped) -> Estimate:
+def grouped_jackknife(statistic: Statistic, *samples: Rows) -> Estimate:
     r"""A statistic of one or more samples, with the jackknife's error over units [efron1981].
 
     Every unit is left out once. The squared standard error is (g − 1)/g Σ (θ₍ᵢ₎ − θ̄)² for g units, summed over the
@@ -178,18 +198,16 @@ def grouped_jackknife(statistic: Statistic, *samples: Grouped) -> Estimate:
 
     ``ValueError`` if the statistic is not finite for all units or for all but one.
     """
-    value = _number(statistic, [s.rows for s in _some(samples)])
+    units = _all_grouped(samples)
+    value = _number(statistic, [s.rows for s in units])
     variance, shift = 0.0, 0.0
-    for k, sample in enumerate(samples):
+    for k, sample in enumerate(units):
         everyone = np.arange(len(sample.units))
         left_out = np.array(
             [
                 _number(
                     statistic,
-                    [
-                        sample.take(np.delete(everyone, i)) if j == k else s.rows
-                        for j, s in enumerate(samples)
-                    ],
+                    [sample.take(np.delete(everyone, i)) if j == k else s.rows for j, s in enumerate(units)],
                 )
                 for i in everyone
             ]
@@ -198,12 +216,10 @@ def grouped_jackknife(statistic: Statistic, *samples: Grouped) -> Estimate:
         variance += (g - 1) / g * float(np.sum((left_out - left_out.mean()) ** 2))
         shift += (g - 1) * (float(left_out.mean()) - value)
     bias = abs(shift) if abs(shift) > 1e-10 * abs(value) else 0.0  # the rest is rounding
-    return Estimate(value, math.sqrt(variance), min(len(s.units) for s in samples), bias)
+    return Estimate(value, math.sqrt(variance), min(len(s.units) for s in units), bias)
 
 
-def grouped_bootstrap(
-    statistic: Statistic, *samples: Grouped, resamples: int = 1000, seed: int = 0
-) -> Estimate:
+def grouped_bootstrap(statistic: Statistic, *samples: Rows, resamples: int = 1000, seed: int = 0) -> Estimate:
     r"""A statistic of one or more samples, with the bootstrap's error over units [efron1993].
 
     Every sample's units are drawn anew with repetition, ``resamples`` times; the standard error is the spread of
@@ -214,14 +230,15 @@ def grouped_bootstrap(
 
     ``ValueError`` if the statistic is not finite for the samples or a resample.
     """
-    value = _number(statistic, [s.rows for s in _some(samples)])
+    units = _all_grouped(samples)
+    value = _number(statistic, [s.rows for s in units])
     resamples = integer("resamples", resamples, least=2)
     rng = private_rng(_RNG, 1, integer("seed", seed, least=0))
     values = [
-        _number(statistic, [s.take(rng.integers(0, len(s.units), len(s.units))) for s in samples])
+        _number(statistic, [s.take(rng.integers(0, len(s.units), len(s.units))) for s in units])
         for _ in range(resamples)
     ]
-    least = min(len(s.units) for s in samples)
+    least = min(len(s.units) for s in units)
     return Estimate(value, float(np.std(values, ddof=1)) * math.sqrt(least / (least - 1)), least)
 
 
@@ -268,7 +285,7 @@ class PermutationTest:
 
 
 def permutation_test(
-    statistic: Statistic, a: Grouped, b: Grouped, *, permutations: int = 999, seed: int = 0
+    statistic: Statistic, a: Rows, b: Rows, *, permutations: int = 999, seed: int = 0
 ) -> PermutationTest:
     r"""Whether two samples have one law: large values of ``statistic(a, b)`` tell against it [lehmann2005, §15.2].
 
@@ -281,10 +298,13 @@ def permutation_test(
     statistic is not finite.
     """
     permutations = integer("permutations", permutations, least=1)
+    separate = not (isinstance(a, Grouped) and isinstance(b, Grouped))
+    a = grouped("a", a)
+    b = grouped("b", b, first=len(a.rows))
     if a.rows.shape[1] != b.rows.shape[1]:
         raise ValueError(f"b of {b.rows.shape[1]} columns must have as many as a, {a.rows.shape[1]}")
     shared = set(a.units.tolist()) & set(b.units.tolist())
-    if shared:
+    if shared and not separate:
         raise refuse(
             "groups", sorted(shared)[:3], "must not be in both samples, which would depend on each other"
         )
@@ -324,6 +344,10 @@ def independent_halves(
     return halves[0], halves[1]
 
 
+def _all_grouped(samples: tuple[Rows, ...]) -> list[Grouped]:
+    return [grouped(f"samples[{i}]", s) for i, s in enumerate(_some(samples))]
+
+
 def _some(samples: tuple[_T, ...]) -> tuple[_T, ...]:
     if not samples:
         raise refuse("samples", samples, "must hold at least one")
@@ -331,7 +355,8 @@ def _some(samples: tuple[_T, ...]) -> tuple[_T, ...]:
 
 
 def _number(statistic: Statistic, samples: list[Floats]) -> float:
-    value = float(statistic(*samples))
+    found = statistic(*samples)
+    value = float(found.value if isinstance(found, Estimate) else found)
     if not math.isfinite(value):
         raise refuse("statistic", value, f"must be finite, also for {[len(s) for s in samples]} rows")
     return value

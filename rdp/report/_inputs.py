@@ -89,18 +89,17 @@ def _comparisons(path: Path) -> Iterator[tuple[Record, Checked]]:
 
 def read_sources(problems: list[str], path: Path) -> list[SourceTable]:
     runs: dict[tuple[str, str, int], dict[int, Record]] = {}
-    wholes: dict[tuple[str, str, int], Record] = {}
+    wholes: dict[tuple[str, str, int, int], dict[str, Estimate]] = {}
     for r in _sound(problems, path, _lines(path)):  # the later one stands
         run = r["source"], r["channel"], r["seed"]
         if "divergences" in r:
-            wholes[run] = r
+            wholes.setdefault((*run, r["items"]), {}).update(r["divergences"])
         else:
             runs.setdefault(run, {})[r["item"]] = r
     tables: dict[str, list[Evaluation]] = {}
     for run, items in runs.items():
         source, channel, seed = run
-        whole = wholes.get(run, {"items": 0})
-        found = whole["divergences"] if whole["items"] == len(items) else {}
+        found = wholes.get((*run, len(items)), {})
         try:
             evaluation = aggregate([items[i] for i in sorted(items)], found)
         except ValueError as error:

@@ -202,7 +202,10 @@ class Page:
 
 
 def _told(e: Estimate | None) -> str:
-    return ABSENT if e is None else with_error(e.value, e.stderr)
+    if e is None:
+        return ABSENT
+    bias = f", bias ≤ {short(e.bias, 2)}" if e.bias > 0 else ""
+    return with_error(e.value, e.stderr) + bias
 
 
 def columns(evaluations: Sequence[Evaluation]) -> list[Column]:

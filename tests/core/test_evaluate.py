@@ -12,7 +12,7 @@ import rdp
 from rdp import DecodeError
 from rdp.core import Channel, Source, Transmission
 from rdp.estimate import Estimate, Moments
-from rdp.evaluate import aggregate, beside, evaluate, provenance, spec
+from rdp.evaluate import IncompleteEvaluation, aggregate, beside, evaluate, provenance, spec
 from rdp.journal import read
 from rdp.randomness import private_rng
 
@@ -185,9 +185,42 @@ def test_source_and_reconstruction_of_a_divergence_come_from_different_items():
 
 
 def test_an_odd_number_of_items_uses_them_all():
+    for seed in range(6):
+        seen.clear()
+        run(items=5, seed=seed)
+        assert sorted(len(half) for half in seen[0]) == [2, 3]
+
+
+def test_what_alternates_in_the_source_is_no_divergence():
+    """Left and right of a stereo pair: an even and an odd half would differ, whatever the channel."""
+
+    @dataclass(frozen=True)
+    class Stereo:
+        def item(self, index, *, seed):
+            return np.full(3, float(index % 2))
+
     seen.clear()
-    run(items=5)
-    assert [len(half) for half in seen[0]] == [3, 2]
+    run(Perfect(), Stereo(), items=400)
+    [(source, recon)] = seen
+    assert len(source) == len(recon) == 200
+    assert abs(source[:, 0].mean() - recon[:, 0].mean()) < 4 * math.sqrt(2 * 0.25 / 200)
+
+
+def test_a_divergence_that_refuses_leaves_the_rest(tmp_path):
+    @dataclass(frozen=True)
+    class Refuses(MeanDifference):
+        name: str = "refuses"
+
+        def compare(self, source, recon):
+            raise ValueError("there are too few")
+
+    with pytest.raises(IncompleteEvaluation, match="refuses: there are too few") as stop:
+        run(divergences=[Refuses(), MeanDifference()], journal=tmp_path / "j")
+    rest = stop.value.evaluation
+    assert list(rest.divergences) == ["mean difference"]
+    assert rest.distortions == run().distortions
+    assert stop.value.failed == {"refuses": "there are too few"}
+    assert len(items_of(tmp_path / "j")) == ITEMS
 
 
 # How it is run
@@ -391,7 +424,7 @@ def test_features_that_are_not_numbers_are_refused():
         def features(self, array):
             return np.array([math.nan])
 
-    with pytest.raises(ValueError, match="features=nan must be finite"):
+    with pytest.raises(ValueError, match="mean difference of item 0=nan must be finite"):
         run(divergences=[Nameless()])
 
 

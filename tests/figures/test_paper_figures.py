@@ -62,9 +62,6 @@ def folder(tmp_path_factory):
     return path
 
 
-pytestmark = pytest.mark.xdist_group("paper figures")  # one process computes their numbers
-
-
 @pytest.fixture(scope="module")
 def numbers(folder):
     """What each figure computes from little, as it comes back from JSON."""

@@ -115,8 +115,8 @@ def test_separated_numbers_are_told_apart_and_exchanged_ones_are_not():
     assert classifier_accuracy(x, x, classifier=Means, folds=3).accuracy.value <= 0.6
 
 
-def test_accuracies_are_of_rows_and_errors_of_units():
-    """The sign of a row is judged: units of 1, 2 and 3 rows, right shares 1, ½ and 0, and so on."""
+def test_parts_count_the_same_and_errors_are_of_units():
+    """The sign of a row is judged: units of 1, 2, 3 and 2 rows, right shares 1, ½, 0 and 1, each a part."""
 
     class Sign(Always):
         def __init__(self):
@@ -132,9 +132,9 @@ def test_accuracies_are_of_rows_and_errors_of_units():
     found = classifier_accuracy(
         Grouped(rows * 1000, labels), Grouped(other * 1000, labels + 10), classifier=Sign, folds=4
     )
-    assert found.on_sources.value == (1 + 1 + 0 + 2) / 8
-    sizes, right = np.array([1, 2, 3, 2]), np.array([1, 0.5, 0, 1])
-    spread = np.sqrt(np.sum((sizes * (right - 0.5)) ** 2) * 4 / 3) / 8
+    right = np.array([1, 0.5, 0, 1])
+    assert found.on_sources.value == right.mean()
+    spread = np.std(right, ddof=1) / 2
     assert found.on_sources.stderr == pytest.approx(math.sqrt(2) * spread)
     assert found.on_sources.n == 4
 
@@ -344,9 +344,62 @@ def test_certain_evidence_of_both_kinds_is_none():
     assert found.accuracy.value == 0.5
 
 
-@pytest.mark.parametrize("size", [1e-200, 1e-13, 1.0, 1e200])
+@pytest.mark.parametrize("size", [1e-35, 1e-13, 1.0, 1e35])
 def test_the_unit_of_the_features_does_not_matter(size):
     rng = np.random.default_rng(14)
     x, y = rng.standard_normal((40, 2)), rng.standard_normal((40, 2)) + 3.0
     found = classifier_accuracy(size * x, size * y, classifier=Means)
     assert found.accuracy.value == classifier_accuracy(x, y, classifier=Means).accuracy.value > 0.9
+
+
+class Blind(Always):
+    """Never looks: says whichever label had fewer rows to train on."""
+
+    def fit(self, x, y, *, sample_weight):
+        self.odds = 1.0 if np.sum(y) < len(y) / 2 else -1.0
+
+
+def test_who_never_looks_is_a_coin_whatever_the_sizes_of_the_units():
+    rng, sizes = np.random.default_rng(15), [12, 9, 6, 4, 3, 2, 1, 1]
+    found = []
+    for seed in range(200):
+        labels = [np.repeat(np.arange(8) + first, rng.permutation(sizes)) for first in (0, 8)]
+        x, y = (Grouped(rng.standard_normal((len(label), 1)), label) for label in labels)
+        found.append(classifier_accuracy(x, y, classifier=lambda: Blind(0.0), seed=seed).accuracy.value)
+    mean = Moments().add(found).estimate()
+    assert abs(mean.value - 0.5) < 4 * mean.stderr + 1e-12
+
+
+def test_units_of_unequal_sizes_keep_the_level_and_one_that_has_all_is_refused():
+    rng, sizes = np.random.default_rng(16), [12, 9, 6, 5, 4, 3, 2, 1, 1, 1]
+    rejected = []
+    for seed in range(250):
+        samples = []
+        for first in (0, 10):
+            label = np.repeat(np.arange(10) + first, sizes)
+            common = rng.standard_normal((10, 2))[label - first]
+            samples.append(Grouped(common + rng.standard_normal(common.shape), label))
+        rejected.append(classifier_accuracy(*samples, classifier=Means, seed=seed).p_value <= 0.05)
+    assert at_most("", Moments().add(rejected).estimate(), 0.06, resolution=0.1).verdict() != "refuted"
+    label = np.repeat(np.arange(6), [100, 1, 1, 1, 1, 1])
+    lump = Grouped(np.zeros(105), label)
+    with pytest.raises(ValueError, match=r"sources of 6 unequal units count as 1\.1, must be at least 3"):
+        classifier_accuracy(lump, Grouped(np.zeros(105), label + 6))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_classifiers_of_scikit_learn_as_they_come():
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.neighbors import KNeighborsClassifier
+
+    rng = np.random.default_rng(17)
+    x, y = rng.standard_normal((60, 2)), rng.standard_normal((60, 2)) + 2.0
+    for classifier in (
+        LogisticRegression(),
+        RandomForestClassifier(10, random_state=0),
+        lambda: KNeighborsClassifier(3),
+    ):
+        assert classifier_accuracy(x, y, classifier=classifier).accuracy.value > 0.8
+    with pytest.raises(ValueError, match="must have decision_function or predict_proba"):
+        classifier_accuracy(x, y, classifier=lambda: type("Mute", (), {"fit": lambda self, x, y: None})())

@@ -153,10 +153,32 @@ def test_refusals(f):
 
 def test_constant_features():
     still = np.full((60, 2), 3.0)
-    with pytest.raises(ValueError, match="copies in a, which must not be"):
+    with pytest.raises(ValueError, match="a of 2 columns spans 0 dimensions"):
         nearest_neighbour_kl(still, still, k=2)
+    with pytest.raises(ValueError, match="copies in a, which must not be"):
+        nearest_neighbour_kl(still, still, k=2, dimension=1)
     x = private_rng(9).normal(size=(60, 1))
     with pytest.raises(ValueError, match="copies in b, which must not be"):
         nearest_neighbour_kl(x, x, k=1)
     same, apart = density_coverage(still, still), precision_recall(still, still + 1.0)
     assert (same.coverage.value, apart.precision.value, apart.recall.value) == (1, 0, 0)
+
+
+def test_the_dimension_is_that_of_the_set_and_not_of_the_columns():
+    rng = private_rng(21)
+    t, u = rng.vonmises(0.0, 2.0, 2000), rng.uniform(-math.pi, math.pi, 2000)
+    x, y = (np.stack([np.cos(v), np.sin(v)], axis=1) for v in (t, u))
+    with pytest.raises(ValueError, match=r"a of 2 columns looks 1\.\d-dimensional, must have a density"):
+        nearest_neighbour_kl(x, y)
+    on_the_circle = nearest_neighbour_kl(x, y, dimension=1)
+    known = 0.825  # log2 2π − h(vM(2))
+    assert abs(on_the_circle.value - known) < 4 * on_the_circle.stderr + on_the_circle.bias
+    twice = nearest_neighbour_kl(x, y, dimension=2)  # broken: that of the plane
+    assert abs(twice.value - known) > 5 * twice.stderr + twice.bias
+    plane = rng.normal(size=(300, 2))
+    for third in (np.ones(300), plane @ [1.0, 2.0]):
+        with pytest.raises(ValueError, match="spans 2 dimensions"):
+            nearest_neighbour_kl(np.c_[plane, third], np.c_[plane, third] + 0.1)
+    for bad in (0, 3, 1.0):
+        with pytest.raises(ValueError, match="dimension="):
+            nearest_neighbour_kl(x, y, dimension=bad)

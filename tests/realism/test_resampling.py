@@ -208,3 +208,28 @@ def test_refusals():
         independent_halves(np.arange(3.0), np.arange(3.0), np.arange(3))
     with pytest.raises(ValueError, match="one for each of the 6"):
         independent_halves(np.arange(6.0), np.arange(5.0), np.arange(6))
+
+
+def test_plain_rows_are_units_of_their_own_and_estimators_are_statistics():
+    rng = private_rng(31)
+    x, y = rng.normal(size=(12, 1)), rng.normal(size=(14, 1)) + 3.0
+    grouped = Grouped(x, np.arange(12)), Grouped(y, np.arange(12, 26))
+    by_value = permutation_test(lambda a, b: energy_distance(a, b).value, *grouped, permutations=49)
+    assert permutation_test(energy_distance, x, y, permutations=49) == by_value
+    assert by_value.p_value == 0.02
+    mean = lambda a: float(a.mean())
+    assert grouped_jackknife(mean, x) == grouped_jackknife(mean, grouped[0])
+    assert grouped_bootstrap(mean, x, resamples=20) == grouped_bootstrap(mean, grouped[0], resamples=20)
+
+
+def test_labels_as_tables_hold_them():
+    labels = np.array(["a", "b", "a"], dtype=object)
+    assert Grouped([1.0, 2.0, 3.0], labels).units.tolist() == ["a", "b"]
+    with pytest.raises(ValueError, match="groups of type object"):
+        Grouped([1.0, 2.0], np.array(["a", 2], dtype=object))
+
+
+@pytest.mark.parametrize("size", [1e41, 1e160, 1e300, 1e-41, 1e-170])
+def test_features_whose_powers_would_not_be_numbers_are_refused(size):
+    with pytest.raises(ValueError, match="must lie between 1e-40 and 1e\\+40: scale it"):
+        energy_distance(size * np.arange(8.0), size * np.arange(9.0))

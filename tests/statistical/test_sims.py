@@ -20,7 +20,12 @@ from sims.statements import STATEMENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 
-QUICK = {claim.name for topic in TOPICS.values() for claim in topic.CLAIMS[:3]}
+MINUTES = {
+    "half-theorem-photographs-patch-prior",
+    "half-theorem-mixture-64-dimensions",
+    "half-theorem-mixture",
+}
+QUICK = {claim.name for topic in TOPICS.values() for claim in topic.CLAIMS[:3]} - MINUTES
 """The first claims of every topic; `make verify` and the slow tests put all of them to the test."""
 
 HELD = [pytest.param(c, id=c.name, marks=[] if c.name in QUICK else pytest.mark.slow) for c in CLAIMS]
