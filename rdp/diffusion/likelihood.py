@@ -17,7 +17,8 @@ which tends to ln p(x) as n → 0, where there is such a density: for N(0, v) it
 from dR = x̂ ds + dW, and so at least that between where they end. Hence ℓ_n(x) ≤ E ln q(x + √n U) ≤ ln q'(x), q the
 density of R_γ/γ, at which the denoiser's own ancestral sampling arrives if its steps are small, q' the same with n
 more of variance: e^ℓ never has an integral above 1  [cf. kingma2021, §5]. That is what
-:class:`~rdp.realism.critics.UniversalCritic` asks of alternatives. And of all denoisers the posterior mean has the
+:class:`~rdp.realism.critics.UniversalCritic` asks of alternatives, and of these alone: as its reference a lower
+bound would raise alarms over real items. And of all denoisers the posterior mean has the
 largest E ℓ_n(X), by the divergence KL(P(Y_γ)‖Q) or more.
 
 **The estimate** has no error of a grid. The range of snr is cut into cells, equal in log_snr but for the one that
