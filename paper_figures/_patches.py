@@ -15,7 +15,7 @@ from PIL import Image
 
 from rdp.core import Array
 from rdp.diffusion import exact
-from rdp.diffusion.denoisers import SpreadDenoiser
+from rdp.diffusion.denoisers import BasisOf
 from rdp.diffusion.schedules import alpha, sigma
 from rdp.estimate import Moments
 from rdp.plotting import PAGE, PNG_DPI, figure
@@ -98,22 +98,7 @@ def gaussian() -> exact.Gaussian:
     spectrum = load_weights("patch32")[0].spectrum
     variances = spectrum.variances((SIDE, SIDE)).numpy().astype(np.float64)
     mean = spectrum.mean.numpy().astype(np.float64)
-    return exact.Gaussian(variances.transpose(1, 2, 0), mean, _BasisOf(network()))
-
-
-@dataclass(frozen=True)
-class _BasisOf:
-    """The basis that a denoiser knows its variances in."""
-
-    denoiser: SpreadDenoiser
-
-    def forward(self, x: Array) -> Array:
-        """Coefficients."""
-        return self.denoiser.to_basis(x)
-
-    def inverse(self, c: Array) -> Array:
-        """Items."""
-        return self.denoiser.from_basis(c)
+    return exact.Gaussian(variances.transpose(1, 2, 0), mean, BasisOf(network()))
 
 
 def to_png(pixels: Array) -> str:

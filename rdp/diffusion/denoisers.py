@@ -8,6 +8,7 @@ else.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -49,3 +50,18 @@ class ExactDenoiser(Denoiser, Protocol):
     def posterior_sample(self, z: Array, log_snr: float, *, rng: np.random.Generator) -> Floats:
         """One draw of X for each noisy item, independent of all but ``z``."""
         ...
+
+
+@dataclass(frozen=True)
+class BasisOf:
+    """The basis that a denoiser knows its variances in."""
+
+    denoiser: SpreadDenoiser
+
+    def forward(self, x: Array) -> Array:
+        """Coefficients."""
+        return self.denoiser.to_basis(x)
+
+    def inverse(self, c: Array) -> Array:
+        """Items."""
+        return self.denoiser.from_basis(c)

@@ -44,8 +44,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rdp.core import Array
-from rdp.diffusion.denoisers import Denoiser, SpreadDenoiser
+from rdp.diffusion.denoisers import BasisOf, Denoiser, SpreadDenoiser
 from rdp.diffusion.exact.gaussian import Gaussian
 from rdp.diffusion.rates import first_step_nats
 from rdp.diffusion.schedules import alpha, sigma
@@ -192,28 +191,13 @@ class DenoiserDensity:
             return Gaussian(1.0, self.denoiser(silent, SILENCE)[0])
         mean, variance = self.denoiser.mean_and_variance(silent, SILENCE)
         shape = np.shape(self.denoiser.to_basis(mean))
-        return Gaussian(np.broadcast_to(variance, shape)[0], mean[0], _BasisOf(self.denoiser))
+        return Gaussian(np.broadcast_to(variance, shape)[0], mean[0], BasisOf(self.denoiser))
 
     def _first(self, x: Floats, control: Gaussian) -> float:
         if self.first is not None:
             return float(self.first)
         strongest = max(float(np.max(control.variances)), self.noise_std**2)
         return -math.log(strongest) - BELOW
-
-
-@dataclass(frozen=True)
-class _BasisOf:
-    """The basis that a denoiser knows its variances in."""
-
-    denoiser: SpreadDenoiser
-
-    def forward(self, x: Array) -> Array:
-        """Coefficients."""
-        return self.denoiser.to_basis(x)
-
-    def inverse(self, c: Array) -> Array:
-        """Items."""
-        return self.denoiser.from_basis(c)
 
 
 def _items(items: ArrayLike) -> Floats:

@@ -11,10 +11,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from rdp.evaluate import Distortion
+from rdp.realism.photograph import Array, photograph
 from rdp.units import psnr_db_from_mse
 from rdp.validate import Floats, real
-
-Array = np.ndarray
 
 _WINDOW = 11  # of SSIM, a side
 _SMALLEST_SIDE = 161  # the fifth scale must still hold the 11 × 11 window: side > 10 · 2⁴
@@ -146,21 +145,6 @@ METRICS: Mapping[str, Distortion] = {
     )
 }
 """The distortions by name, for the command line."""
-
-
-def photograph(name: str, value: Array, *, use: str, least: int = 1) -> Array:
-    """``value`` if it is uint8 of shape (H, W, 1) or (H, W, 3) with both sides ≥ ``least``.
-
-    ``ValueError`` otherwise, which says what it was for.
-    """
-    array = np.asarray(value)
-    if array.dtype != np.uint8:
-        raise ValueError(f"{name} of type {array.dtype} must be uint8 for {use}")
-    if array.ndim != 3 or array.shape[2] not in (1, 3):
-        raise ValueError(f"{name} of shape {array.shape} must have shape (H, W, 1) or (H, W, 3) for {use}")
-    if min(array.shape[:2]) < least:
-        raise ValueError(f"{name} of shape {array.shape} must have sides ≥ {least} for {use}")
-    return array
 
 
 def _difference(item: Array, recon: Array) -> Floats:

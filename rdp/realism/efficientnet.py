@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rdp.realism.distortions import Array, photograph
+from rdp.realism.photograph import Array, photograph
 from rdp.spec import write_spec
 from rdp.validate import Floats, integer, refuse
 

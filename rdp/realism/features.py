@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from rdp.evaluate import spec as name_of
 from rdp.randomness import private_rng, tag
-from rdp.realism.distortions import Array, photograph
 from rdp.realism.efficientnet import EfficientNetLite0
+from rdp.realism.photograph import Array, photograph
 from rdp.spec import build, split_spec, write_spec
 from rdp.validate import Floats, integer, real, refuse
 

@@ -291,6 +291,7 @@ def test_command_lists_draws_and_fails_by_name(tmp_path, monkeypatch, capsys):
     assert "circle.pdf" in err, "one figure that fails does not stop the others"
 
 
+@pytest.mark.slow
 def test_processes_change_nothing(tmp_path, capsys):
     for jobs in ("1", "2"):
         assert main(["--only", "circle", "--jobs", jobs, "--out", str(tmp_path / jobs)]) == 0

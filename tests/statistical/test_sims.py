@@ -21,9 +21,11 @@ from sims.statements import STATEMENTS
 ROOT = Path(__file__).resolve().parents[2]
 
 MINUTES = {
-    "half-theorem-photographs-patch-prior",
-    "half-theorem-mixture-64-dimensions",
     "half-theorem-mixture",
+    "half-theorem-mixture-64-dimensions",
+    "half-theorem-patch-prior-at-std-0.03",
+    "half-theorem-patch-prior-at-std-0.06",
+    "half-theorem-photographs-patch-prior",
 }
 QUICK = {claim.name for topic in TOPICS.values() for claim in topic.CLAIMS[:3]} - MINUTES
 """The first claims of every topic; `make verify` and the slow tests put all of them to the test."""
