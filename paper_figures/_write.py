@@ -97,7 +97,7 @@ def _by_name(
     progress: Callable[[int, int], None] | None = None,
 ) -> Told:
     figure = FIGURES[name]
-    offered: dict[str, Any] = {"folder": folder, "progress": progress}
+    offered: dict[str, Any] = {"folder": folder} | ({} if progress is None else {"progress": progress})
     options = {key: offered[key] for key in signature(figure.data).parameters if key in offered}
     try:
         return write(figure, out, seed=seed, **options)

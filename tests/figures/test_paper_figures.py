@@ -293,11 +293,13 @@ def test_command_lists_draws_and_fails_by_name(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.slow
 def test_processes_change_nothing(tmp_path, capsys):
+    names = ["circle", "photographs"]  # one that tells of its progress
     for jobs in ("1", "2"):
-        assert main(["--only", "circle", "--jobs", jobs, "--out", str(tmp_path / jobs)]) == 0
-    for suffix in ("pdf", "png", "json"):
-        one, two = (tmp_path / jobs / f"circle.{suffix}" for jobs in ("1", "2"))
-        assert one.read_bytes() == two.read_bytes()
+        assert main(["--only", *names, "--jobs", jobs, "--out", str(tmp_path / jobs)]) == 0
+    for name in names:
+        for suffix in ("pdf", "png", "json"):
+            one, two = (tmp_path / jobs / f"{name}.{suffix}" for jobs in ("1", "2"))
+            assert one.read_bytes() == two.read_bytes()
     nowhere = str(tmp_path / "nowhere")
     assert main(["--only", "photographs", "--jobs", "2", "--data", nowhere, "--out", str(tmp_path)]) == 1
     assert "must be an existing folder" in capsys.readouterr().err
