@@ -56,14 +56,16 @@ verify: env  ## check every claim, evaluate codecs on photographs, draw the figu
 		--out $(OUT)/report.html || status=1; \
 	exit $$status
 
-# Two processes of one thread each: more threads than cores make small matrices many times slower.
-ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
+# Two processes of one thread each: more threads than cores make small matrices many times slower. A file of tests stays
+# in one of them, so that its fixtures are made once; the order is kept, in which no long file comes last.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
 
 test: env  ## the fast tests
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile -q
+	$(PYTEST)
 
 test-all: env  ## the fast and the slow tests
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist loadfile -q -m ''
+	$(PYTEST) -m ''
 
 check: env  ## formatter, linter, types, import directions, and that torch is the build that was meant
 	$(BIN)/ruff format --check .
