@@ -188,28 +188,12 @@ def classifier_accuracy(
     than ``max(4, 2·batch)`` units in either, where few units have most of the rows and rows are judged one by one
     (fewer than 3 by (Σ n_u)²/Σ n_u²), for unequally many columns, and for what is not finite.
     """
-    a, b = (grouped(name, value) for name, value in (("sources", sources), ("recons", recons)))
-    if isinstance(sources, Grouped) and isinstance(recons, Grouped):
-        shared = set(a.units.tolist()) & set(b.units.tolist())
-        if shared:
-            raise refuse(
-                "groups", sorted(shared)[:3], "must not be in both samples: they depend on each other"
-            )
-    if a.rows.shape[1] != b.rows.shape[1]:
-        raise ValueError(
-            f"recons of {b.rows.shape[1]} columns must have as many as sources, {a.rows.shape[1]}"
-        )
+    a, b = grouped("sources", sources), grouped("recons", recons)
     folds = integer("folds", folds, least=2)
     together = 1 if batch is None else integer("batch", batch, least=1)
-    least = max(4, 2 * together)
-    for name, sample in (("sources", a), ("recons", b)):
-        if len(sample.units) < least:
-            raise ValueError(f"{name} of {len(sample.units)} units must have at least {least}")
-        effective = _effective(np.array([float(len(members)) for members in sample.members]))
-        if batch is None and effective < 3.0:
-            raise ValueError(
-                f"{name} of {len(sample.units)} unequal units count as {effective:.1f}, must be at least 3"
-            )
+    _check_samples(a, b, together, by_rows=batch is None)
+    if isinstance(sources, Grouped) and isinstance(recons, Grouped):
+        _refuse_shared_units(a, b)
     make = _maker(classifier)
     rng = private_rng(_RNG, integer("seed", seed, least=0))
     folds = min(folds, len(a.units) // together, len(b.units) // together)
@@ -221,17 +205,8 @@ def classifier_accuracy(
         judge = _trained(make, a.take(rest[0]), b.take(rest[1]))
         for k, (sample, sign) in enumerate(((a, -1.0), (b, 1.0))):
             held = parts[k][fold]
-            odds = sign * judge(sample.take(held))
-            starts = np.concatenate([[0], np.cumsum([len(sample.members[unit]) for unit in held])[:-1]])
-            if batch is None:
-                sizes = np.diff([*starts, len(odds)])
-                right[k].append(np.add.reduceat(_right(odds), starts) / sizes)
-            else:
-                with np.errstate(invalid="ignore"):
-                    sums = np.add.reduceat(odds, starts)
-                    sums = sums[: len(sums) // batch * batch].reshape(-1, batch).sum(axis=1)
-                sizes = np.ones(len(sums))
-                right[k].append(_right(sums))
+            answers, sizes = _judged(sign * judge(sample.take(held)), sample, held, batch)
+            right[k].append(answers)
             weights[k].append(sizes / sizes.sum())
     on_sources, on_recons = (
         share(np.concatenate(r), np.concatenate(w), wider=math.sqrt(2.0))
@@ -241,6 +216,42 @@ def classifier_accuracy(
 
 
 # Inside
+
+
+def _check_samples(a: Grouped, b: Grouped, together: int, *, by_rows: bool) -> None:
+    if a.rows.shape[1] != b.rows.shape[1]:
+        raise ValueError(
+            f"recons of {b.rows.shape[1]} columns must have as many as sources, {a.rows.shape[1]}"
+        )
+    least = max(4, 2 * together)
+    for name, sample in (("sources", a), ("recons", b)):
+        if len(sample.units) < least:
+            raise ValueError(f"{name} of {len(sample.units)} units must have at least {least}")
+        effective = _effective(np.array([float(len(members)) for members in sample.members]))
+        if by_rows and effective < 3.0:
+            raise ValueError(
+                f"{name} of {len(sample.units)} unequal units count as {effective:.1f}, must be at least 3"
+            )
+
+
+def _refuse_shared_units(a: Grouped, b: Grouped) -> None:
+    shared = set(a.units.tolist()) & set(b.units.tolist())
+    if shared:
+        raise refuse("groups", sorted(shared)[:3], "must not be in both samples: they depend on each other")
+
+
+def _judged(
+    odds: Floats, sample: Grouped, held: NDArray[np.intp], batch: int | None
+) -> tuple[Floats, Floats]:
+    """Of held-out units, or of batches of them, the shares of right answers, and their rows, or ones."""
+    starts = np.concatenate([[0], np.cumsum([len(sample.members[unit]) for unit in held])[:-1]])
+    if batch is None:
+        sizes = np.diff([*starts, len(odds)])
+        return np.add.reduceat(_right(odds), starts) / sizes, sizes.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # certain evidence of both kinds
+        sums = np.add.reduceat(odds, starts)
+        sums = sums[: len(sums) // batch * batch].reshape(-1, batch).sum(axis=1)
+    return _right(sums), np.ones(len(sums))
 
 
 def _observed(on_sources: Estimate, on_recons: Estimate, batch: int | None) -> Observed:
