@@ -63,7 +63,7 @@ from rdp.realism.kernels import (
 )
 from rdp.realism.moments import GaussianW2Squared
 from rdp.realism.neighbours import density_coverage, nearest_neighbour_kl, precision_recall
-from rdp.realism.observers import LikelihoodRatioObserver, Observed, classifier_accuracy
+from rdp.realism.observers import LikelihoodRatioObserver, Observed, classifier_accuracy, classifier_test
 from rdp.realism.resampling import (
     Grouped,
     grouped_bootstrap,
@@ -121,6 +121,7 @@ __all__ = [
     "absolute_error",
     "angular_error",
     "classifier_accuracy",
+    "classifier_test",
     "density_coverage",
     "efficientnet_lite0_distance",
     "energy_distance",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rdp.estimate import Moments, at_least, at_most
-from rdp.realism.observers import KINDS, classifier_accuracy
+from rdp.realism.observers import KINDS, classifier_accuracy, classifier_test
 from rdp.realism.resampling import Grouped
 from rdp.theory.divergences import gaussian_observer_accuracy
 
@@ -403,3 +403,22 @@ def test_classifiers_of_scikit_learn_as_they_come():
         assert classifier_accuracy(x, y, classifier=classifier).accuracy.value > 0.8
     with pytest.raises(ValueError, match="must have decision_function or predict_proba"):
         classifier_accuracy(x, y, classifier=lambda: type("Mute", (), {"fit": lambda self, x, y: None})())
+
+
+def test_permutations_keep_the_level_exactly_for_units_and_not_for_rows():
+    rng, by = np.random.default_rng(18), {"units": [], "rows": []}
+    for seed in range(150):
+        x, y = crops(rng, 6), crops(rng, 7, first=20)
+        for how, pair in (("units", (x, y)), ("rows", (x.rows, y.rows))):
+            test = classifier_test(*pair, classifier=Means, folds=2, permutations=9, seed=seed)
+            by[how].append(test.p_value <= 0.2 + 1e-9)
+    units, rows = (np.mean(by[how]) for how in ("units", "rows"))
+    assert abs(units - 0.2) < 4 * math.sqrt(0.2 * 0.8 / 150)
+    assert rows > 0.4  # broken: crops for photographs
+    far = classifier_test(
+        crops(rng, 8), crops(rng, 8, first=20, shift=4.0), classifier=Means, permutations=19
+    )
+    assert far.p_value == 0.05
+    assert far.value > 0.9
+    with pytest.raises(ValueError, match="permutations=0"):
+        classifier_test(np.arange(8.0), np.arange(8.0), permutations=0)
