@@ -8,17 +8,17 @@ block: a photograph of its own size, or a block of scalars.
 from __future__ import annotations
 
 import dataclasses
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from typing import Any, ClassVar, Literal, Protocol, final, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, final, overload, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rdp import bitstream
 from rdp.bitstream import DecodeError
+from rdp.cost import Meter
 from rdp.randomness import SharedRandomness, Words
 from rdp.spec import parameters_of, write_spec
 from rdp.validate import Floats
@@ -45,6 +45,10 @@ class Transmission:
     ``bits`` are for the whole item. ``kind`` says what they are: ``"ideal"`` is information (for an item x,
     KL(P(X̂|x) ‖ stored output marginal), or the same of the auxiliary variable), ``"coded"`` is 8 times the
     number of bytes that the decoder was given. ``auxiliary`` is the V of X − V − X̂, where a channel has one.
+
+    What it took, by stage (``"encode"``, ``"decode"``): ``seconds``, ``memory`` (bytes at the peak beyond what the
+    process held, where the system tells) and ``multiply_adds`` (for the whole item, where they can be counted).
+    ``codec`` is the specification that a channel chose for this item, if it chooses.
     """
 
     recon: Array
@@ -52,6 +56,9 @@ class Transmission:
     kind: Kind
     auxiliary: Array | None = None
     seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    memory: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    multiply_adds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    codec: str = ""
 
 
 @runtime_checkable
@@ -149,6 +156,17 @@ class Codec(ABC):
         """Bytes that change with the tables or weights which encoder and decoder must both hold."""
         return b""
 
+    def ladder(self) -> Sequence[Codec]:
+        """This codec at each setting of its quality, coarse to fine, as a :class:`Ladder`; empty if it has none.
+
+        It is how a rate is hit: rates should rise along it, for any one item.
+        """
+        return ()
+
+    def multiply_adds(self, shape: tuple[int, ...]) -> Mapping[str, float]:
+        """Multiplications with additions to ``"encode"`` and to ``"decode"`` an item; empty if nobody counted."""
+        return {}
+
     @property
     @final
     def spec(self) -> str:
@@ -159,7 +177,7 @@ class Codec(ABC):
     @final
     def decoder_spec(self) -> str:
         """Name and the parameters that decoding needs, as they travel in the stream."""
-        return write_spec(self.name, self, self.decoder_parameters)
+        return write_spec(self.name, self, self.decoder_parameters, nested="decoder_spec")
 
     @final
     def encode(self, item: Array, *, shared: SharedRandomness, rng: np.random.Generator) -> bytes:
@@ -204,15 +222,44 @@ class Codec(ABC):
     def transmit(self, item: Array, *, shared: SharedRandomness, rng: np.random.Generator) -> Transmission:
         """Encode, decode what was encoded with other private randomness, and count the bytes."""
         encoder_rng, decoder_rng = rng.spawn(2)
-        start = time.perf_counter()
-        data = self.encode(item, shared=shared, rng=encoder_rng)
-        middle = time.perf_counter()
-        recon = self.decode(data, shared=shared, rng=decoder_rng)
-        end = time.perf_counter()
-        seconds = {"encode": middle - start, "decode": end - middle}
-        return Transmission(recon, 8.0 * len(data), "coded", seconds=seconds)
+        meter = Meter()
+        with meter("encode"):
+            data = self.encode(item, shared=shared, rng=encoder_rng)
+        with meter("decode"):
+            recon = self.decode(data, shared=shared, rng=decoder_rng)
+        return Transmission(
+            recon,
+            8.0 * len(data),
+            "coded",
+            seconds=meter.seconds,
+            memory=meter.memory,
+            multiply_adds=self.multiply_adds(item.shape),
+        )
 
     def _require(self) -> None:
         missing = [package for package in self.requires if find_spec(package) is None]
         if missing:
             raise ImportError(f"codec {self.name} needs {' '.join(missing)}: pip install {' '.join(missing)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Ladder(Sequence[Codec]):
+    """A codec at each of the ``values`` of one ``parameter``, coarse to fine; made when asked for."""
+
+    codec: Codec
+    parameter: str
+    values: Sequence[Any]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @overload
+    def __getitem__(self, index: int) -> Codec: ...
+    @overload
+    def __getitem__(self, index: slice) -> Ladder: ...
+    def __getitem__(self, index: int | slice) -> Codec | Ladder:
+        if isinstance(index, slice):
+            return Ladder(self.codec, self.parameter, self.values[index])
+        changed: Any = dataclasses.replace(self.codec, **{self.parameter: self.values[index]})  # type: ignore[type-var]
+        codec: Codec = changed
+        return codec

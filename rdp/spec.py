@@ -2,8 +2,8 @@
 
     name[:key=value,...]        jpegxl:distance=3        hfd:base=[jpeg:quality=5],steps=10
 
-The parameters are the fields of a dataclass, and their values are typed by them. Commas inside brackets belong to
-the value, so that one thing can name another.
+The parameters are the fields of a dataclass, and their values are typed by them. A thing that is made of another
+names it in brackets; commas inside brackets belong to the value.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -46,7 +46,11 @@ def split_spec(spec: str) -> tuple[str, dict[str, str]]:
     return name, values
 
 
-def build(kind: type[Built], name: str, texts: Mapping[str, str]) -> Built:
+Readers = Mapping[type[Any], Callable[[str], Any]]
+"""By the type of a field, what reads the specification in its brackets."""
+
+
+def build(kind: type[Built], name: str, texts: Mapping[str, str], *, nested: Readers | None = None) -> Built:
     """An instance of the dataclass ``kind`` from the texts of its parameters; ``name`` is for the errors."""
     types = _types(kind)
     values = {}
@@ -54,7 +58,7 @@ def build(kind: type[Built], name: str, texts: Mapping[str, str]) -> Built:
         if key not in types:
             listed = ", ".join(types) if types else "none"
             raise ValueError(f"{name} has no parameter {key!r}; its parameters are: {listed}")
-        values[key] = _value(f"{name}:{key}", types[key], text)
+        values[key] = _value(f"{name}:{key}", types[key], text, nested or {})
     absent = [p.name for p in parameters_of(kind) if p.required and p.name not in values]
     if absent:
         raise ValueError(f"{name} needs {', '.join(f'{key}=…' for key in absent)}")
@@ -71,10 +75,13 @@ def parameters_of(kind: type[Any]) -> tuple[Parameter, ...]:
     )
 
 
-def write_spec(name: str, thing: Any, keys: tuple[str, ...]) -> str:
-    """The specification of a dataclass instance with the fields ``keys``: the inverse of :func:`build`."""
+def write_spec(name: str, thing: Any, keys: tuple[str, ...], *, nested: str = "spec") -> str:
+    """The specification of a dataclass instance with the fields ``keys``: the inverse of :func:`build`.
+
+    ``nested`` is the attribute that says what stands in the brackets of a field which has a specification itself.
+    """
     types = _types(type(thing))
-    pairs = [f"{key}={_written(types[key], getattr(thing, key))}" for key in keys]
+    pairs = [f"{key}={_written(types[key], getattr(thing, key), nested)}" for key in keys]
     return f"{name}:{','.join(pairs)}" if pairs else name
 
 
@@ -88,8 +95,10 @@ def _types(kind: type[Any]) -> Mapping[str, Any]:
 _TYPES: WeakKeyDictionary[type[Any], Mapping[str, Any]] = WeakKeyDictionary()
 
 
-def _written(hint: Any, value: Any) -> str:
+def _written(hint: Any, value: Any, nested: str) -> str:
     """``value`` as text: by the type of its field, so that 1, 1.0 and NumPy's 1.0 are one parameter."""
+    if hasattr(value, nested):
+        return f"[{getattr(value, nested)}]"
     if hint is bool:
         return str(bool(value)).lower()
     return repr(hint(value)) if hint in (int, float) else str(value)
@@ -122,7 +131,7 @@ def _type_name(hint: Any) -> str:
     return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
 
 
-def _value(name: str, hint: Any, text: str) -> Any:
+def _value(name: str, hint: Any, text: str, nested: Readers) -> Any:
     """``text`` as the type of its field; no blanks, no underscores, no other way to write the same."""
     if hint is bool:
         if text not in ("true", "false"):
@@ -140,4 +149,6 @@ def _value(name: str, hint: Any, text: str) -> Any:
         return text
     if typing.get_origin(hint) is Literal and all(isinstance(c, str) for c in typing.get_args(hint)):
         return one_of(name, text, typing.get_args(hint))
+    if hint in nested:
+        return nested[hint](text[1:-1] if text.startswith("[") and text.endswith("]") else text)
     raise ValueError(f"{name} is a {_type_name(hint)}, which a specification cannot write; use Python")

@@ -66,7 +66,7 @@ def parse_codec(spec: str) -> Codec:
         kind = _load(points[name])
     except Exception as error:  # whatever another package's import raises
         raise ImportError(f"codec {name} is not available: {_reason(points[name], error)}") from error
-    return build(kind, name, texts)
+    return build(kind, name, texts, nested={Codec: parse_codec})
 
 
 def codec_for_stream(data: bytes) -> Codec:
