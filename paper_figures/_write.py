@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from importlib import metadata
 from inspect import signature
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from paper_figures import FIGURES, Figure
 from rdp.evaluate import provenance
 from rdp.plotting import save
+from rdp.workers import Processes, WorkerLost, completed
 
 LIBRARIES = ("matplotlib", "pillow", "imagecodecs")
 
 Told = list[Path] | Exception
 """The files of a figure, or why there are none."""
+WHY_NOT = (ValueError, ImportError, OSError, WorkerLost)
+"""What one figure may fail with while the others go on."""
 
 
 def write(figure: Figure, out: Path, /, *, seed: int, **options: Any) -> list[Path]:
@@ -71,22 +72,12 @@ def drawn(
 def _in_processes(
     names: list[str], out: Path, seed: int, folder: str | None, jobs: int
 ) -> Iterator[tuple[str, Told]]:
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin)
-    try:
-        futures = {pool.submit(_by_name, name, out, seed, folder): name for name in names}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    finally:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _begin() -> None:
-    from threadpoolctl import threadpool_limits
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its children
-    threadpool_limits(1)
+    with Processes(jobs) as executor:
+        draw = partial(_by_name, out=out, seed=seed, folder=folder)
+        for name, told in completed(executor, draw, names):
+            if isinstance(told, BaseException) and not isinstance(told, WHY_NOT):
+                raise told
+            yield name, told
 
 
 def _by_name(
@@ -101,5 +92,5 @@ def _by_name(
     options = {key: offered[key] for key in signature(figure.data).parameters if key in offered}
     try:
         return write(figure, out, seed=seed, **options)
-    except (ValueError, ImportError, OSError) as error:
+    except WHY_NOT as error:
         return error

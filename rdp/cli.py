@@ -1,4 +1,4 @@
-"""The command line: ``rdp eval | compress | decompress | codecs | metrics | curve | train | report``."""
+"""The command line: ``rdp eval | compare | compress | decompress | codecs | metrics | curve | train | report``."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from rdp import __version__, bitstream
+from rdp import __version__, bitstream, comparison_command, eval_command
 from rdp.bitstream import DecodeError
 from rdp.core import Array, Codec
 from rdp.randomness import SharedRandomness, private_rng, tag
+from rdp.workers import WorkersUnusable
 
 DESCRIPTION = """\
 Lossy compression with realism: evaluate codecs, compress files, write the report.
@@ -27,35 +28,18 @@ A codec is written name:key=value,… as in  jpeg:quality=30  or  jpegxl:distanc
 `rdp codecs` lists the names and their parameters.
 """
 
-EVAL = """\
-Send every item through every codec, decode what was encoded, and average.
-
-Each item is written to the --out file as soon as it is done. A run that was stopped
-goes on where it was when the same command is given again; other codecs may be added
-to the same file. Rates count all bytes of the streams, headers included.
-
-Metrics are distortions of each item, and divergences between the law of the sources and
-that of the reconstructions, on features of items: `rdp metrics` lists both. What a
-divergence keeps of the items lies beside the --out file, so that another one of the
-same features needs no codec.
-
-examples:
-  rdp eval --codec jpeg:quality=30 --codec jpegxl:distance=3 --data kodak/
-  rdp eval --codec webp:quality=10 --metrics psnr_db --out results.jsonl
-  rdp eval --codec circle:levels=2 --source circle:size=65536 --metrics sliced_w2_squared
-  rdp eval --codec jpeg:quality=5 --metrics psnr_db 'energy_distance:features=[crops:of=[dct]]'
-"""
-
 COMPRESS = """\
 Compress one photograph, or a NumPy array (.npy) for the codecs of numbers.
 
 examples:
   rdp compress photo.png photo.rdp --codec jpegxl:distance=2
+  rdp compress photo.png photo.rdp --codec jpegxl --bpp 0.072
   rdp compress block.npy block.rdp --codec dithered:step=0.5
 """
 
 DECOMPRESS = """\
-Decompress a stream. It says itself which codec and parameters it needs.
+Decompress a stream. It says itself which codec and parameters it needs; only streams
+of a codec that runs your own programs need --codec, as no stream may name a command.
 Photographs are written as PNG, everything else as .npy.
 
 example:
@@ -120,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `rdp curve … | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ValueError, DecodeError, ImportError, OSError) as error:
+    except (ValueError, DecodeError, ImportError, OSError, WorkersUnusable) as error:
         print(f"rdp {arguments.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -135,25 +119,20 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"rdp {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    p = commands.add_parser("eval", help="evaluate codecs", description=EVAL, formatter_class=raw)
-    p.add_argument("--codec", action="append", required=True, metavar="SPEC", help="may be given many times")
-    where = p.add_mutually_exclusive_group()
-    where.add_argument(
-        "--data", metavar="DIR", help="a folder of photographs (default: a few that are installed)"
+    p = commands.add_parser(
+        "eval", help="evaluate codecs", description=eval_command.EVAL, formatter_class=raw
     )
-    where.add_argument(
-        "--source", metavar="SPEC", help="numbers instead: gaussian:size=…,variance=… or circle:size=…"
+    eval_command.add_arguments(p)
+    p.set_defaults(run=eval_command.run)
+
+    p = commands.add_parser(
+        "compare",
+        help="codecs against an anchor",
+        description=comparison_command.COMPARE,
+        formatter_class=raw,
     )
-    p.add_argument("--items", type=int, help="how many (default: all photographs; 16 blocks of numbers)")
-    p.add_argument(
-        "--metrics",
-        nargs="+",
-        metavar="NAME",
-        help="see `rdp metrics` (default: psnr_db ms_ssim; for numbers: squared_error_per_symbol)",
-    )
-    p.add_argument("--out", type=Path, metavar="FILE", help="JSON Lines, one line an item")
-    p.add_argument("--seed", type=int, default=0, help="of everything random (0)")
-    p.set_defaults(run=_eval)
+    comparison_command.add_arguments(p)
+    p.set_defaults(run=comparison_command.run)
 
     p = commands.add_parser(
         "compress", help="a file into a stream", description=COMPRESS, formatter_class=raw
@@ -161,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("input", type=Path, metavar="IN")
     p.add_argument("output", type=Path, metavar="OUT")
     p.add_argument("--codec", required=True, metavar="SPEC")
+    p.add_argument("--bpp", type=float, metavar="RATE", help="the codec's finest setting that fits this rate")
     p.add_argument("--seed", type=int, default=0, help="of common and private randomness (0)")
     p.set_defaults(run=_compress)
 
@@ -169,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     p.add_argument("input", type=Path, metavar="IN")
     p.add_argument("output", type=Path, metavar="OUT")
+    p.add_argument("--codec", metavar="SPEC", help="the decoder, for streams that do not name all it needs")
     p.add_argument("--seed", type=int, default=0, help="of the decoder's private randomness (0)")
     p.set_defaults(run=_decompress)
 
@@ -228,73 +209,31 @@ def _train_parsers(models: Any, raw: type[argparse.HelpFormatter]) -> None:
     p.set_defaults(run=_train_gmm)
 
 
-def _eval(arguments: argparse.Namespace) -> int:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from rdp.codecs.registry import parse_codec
-    from rdp.evaluate import IncompleteEvaluation, evaluate
-    from rdp.realism import DIVERGENCES, METRICS, parse_divergence
-    from rdp.report import evaluation_table
-    from rdp.sources import Photographs, parse_source
-
-    codecs = [parse_codec(spec) for spec in arguments.codec]
-    source: Any = parse_source(arguments.source) if arguments.source else Photographs(arguments.data)
-    names = arguments.metrics or (
-        ["squared_error_per_symbol"] if arguments.source else ["psnr_db", "ms_ssim"]
-    )
-    for name in names:
-        if name not in METRICS and name.partition(":")[0] not in DIVERGENCES:
-            raise ValueError(f"metric={name} must be one of {', '.join((*METRICS, *DIVERGENCES))}")
-    divergences = [parse_divergence(name) for name in names if name not in METRICS]
-    items = (16 if arguments.source else len(source)) if arguments.items is None else arguments.items
-    evaluations = []
-    failed: dict[str, str] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        for codec in codecs:
-            task = progress.add_task(codec.spec, total=items)
-            try:
-                evaluation = evaluate(
-                    codec,
-                    source,
-                    items=items,
-                    seed=arguments.seed,
-                    distortions=[METRICS[name] for name in names if name in METRICS],
-                    divergences=divergences,
-                    journal=arguments.out,
-                    progress=lambda done, _, task=task: progress.update(task, completed=done),  # type: ignore[misc]
-                )
-            except IncompleteEvaluation as error:
-                evaluation, failed = error.evaluation, failed | error.failed
-            evaluations.append(evaluation)
-    Console().print(evaluation_table(evaluations))
-    for name, why in failed.items():
-        print(f"rdp eval: {name}: {why}", file=sys.stderr)
-    return 1 if failed else 0
-
-
 def _compress(arguments: argparse.Namespace) -> int:
     from rdp.codecs.registry import parse_codec
 
     codec = parse_codec(arguments.codec)
     item = _read(arguments.input)
-    shared = SharedRandomness(arguments.seed, 0)
-    data = codec.encode(item, shared=shared, rng=private_rng(tag("rdp compress"), arguments.seed))
+    shared, rng = SharedRandomness(arguments.seed, 0), private_rng(tag("rdp compress"), arguments.seed)
+    if arguments.bpp is not None:
+        from rdp.codecs.target import AtRate
+
+        codec = AtRate(codec, arguments.bpp).choose(item, shared=shared, rng=rng)
+    data = codec.encode(item, shared=shared, rng=rng)
     _write_bytes(arguments.output, data)
     pixels = item.shape[0] * item.shape[1] if item.dtype == np.uint8 and item.ndim == 3 else None
     per = (
         f"{8 * len(data) / pixels:.4f} bpp" if pixels else f"{8 * len(data) / item.size:.4f} bits per number"
     )
-    print(f"{arguments.output}: {len(data)} bytes, {per}")
+    print(f"{arguments.output}: {len(data)} bytes, {per}, by {codec.spec}")
     return 0
 
 
 def _decompress(arguments: argparse.Namespace) -> int:
-    from rdp.codecs.registry import codec_for_stream
+    from rdp.codecs.registry import codec_for_stream, parse_codec
 
     data = arguments.input.read_bytes()
-    codec: Codec = codec_for_stream(data)
+    codec: Codec = parse_codec(arguments.codec) if arguments.codec else codec_for_stream(data)
     recon = codec.decode(data, rng=private_rng(tag("rdp decompress"), arguments.seed))
     if arguments.output.suffix.lower() == ".npy":
         with arguments.output.open("wb") as file:
@@ -329,7 +268,7 @@ def _codecs(arguments: argparse.Namespace) -> int:
     for info in infos:
         parameters = ", ".join(f"{p.name}={p.default if not p.required else '…'}" for p in info.parameters)
         state = (
-            info.summary
+            escape(info.summary)
             if info.available
             else f"[red]not here:[/] {escape(info.reason)}. {escape(info.install)}"
         )

@@ -11,26 +11,30 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import platform
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import Executor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
-from rdp import journal as journals
-from rdp.core import Array, Channel, Kind, Source
-from rdp.estimate import Estimate, Moments
+from rdp.core import Array, Channel, Source
+from rdp.estimate import Estimate
+from rdp.evaluation import Evaluation, IncompleteEvaluation, aggregate, provenance, spec
 from rdp.feature_store import FeatureStore
-from rdp.journal import Journal, Record
+from rdp.journal import Journal, Record, Records
 from rdp.randomness import SharedRandomness, private_rng, tag
-from rdp.validate import Floats, integer, one_of, real
+from rdp.validate import Floats, integer, real
+from rdp.workers import completed
 
 _CHANNEL_RNG = tag("evaluate: channel")
 _COIN = tag("evaluate: halves")
+
+MOST_FAILURES = 10
+"""Items that may fail before a run stops: of many, some are damaged; where the codec is at fault, all fail."""
 
 _Features = dict[str, dict[str, Floats]]
 """By the name of the features, of the source or of the reconstruction."""
@@ -78,28 +82,6 @@ class Divergence(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """What a channel did to a source. Estimates are means over items with their standard errors.
-
-    ``rate`` is bits per item; ``bits_per_symbol`` divides it by the source symbols in each item: the pixels of
-    a photograph, the entries along a block's first axis. ``bpp`` is the latter for photographs, else None.
-    ``seconds`` are means per item. ``records`` are the items.
-    """
-
-    channel: str
-    source: str
-    kind: Kind
-    rate: Estimate
-    bits_per_symbol: Estimate
-    bpp: Estimate | None
-    distortions: Mapping[str, Estimate]
-    divergences: Mapping[str, Estimate]
-    seconds: Mapping[str, float]
-    records: Sequence[Record] = field(repr=False)
-    provenance: Mapping[str, Any] = field(repr=False)
-
-
 def evaluate(
     channel: Channel,
     source: Source,
@@ -114,16 +96,18 @@ def evaluate(
 ) -> Evaluation:
     """Send items 0 … items − 1 of ``source`` through ``channel`` and average.
 
-    ``executor`` (any ``concurrent.futures`` one) changes how long it takes and nothing else. ``journal`` is a
-    JSON Lines file: each item is appended as soon as it is done, and items found there from an earlier run of
-    the same channel, source, seed and metrics are not done again; features of items lie beside it, in
-    ``<journal>.features``, and the divergences are appended at the end. ``progress(done, items)`` is called
-    after each item. Features are not kept in memory, except as the divergences gather them.
+    ``executor`` (any ``concurrent.futures`` one, such as :class:`rdp.workers.Processes`) changes how long it
+    takes and nothing else. ``journal`` is a JSON Lines file: each item is appended as soon as it is done, and
+    items found there from an earlier run of the same channel, source, seed and metrics are not done again;
+    features of items lie beside it, in ``<journal>.features``, and the divergences are appended at the end.
+    ``progress(done, items)`` is called after each item. Neither records nor features are kept in memory, except
+    as the divergences gather them.
 
-    ``ValueError`` for fewer than two items (one item has no error bar) or more than there are, for a distortion
-    that is not a number, and, with a journal, for a channel, source or feature map whose name does not tell its
-    parameters. Of a divergence that refuses the features :class:`IncompleteEvaluation`, a ``ValueError`` that has
-    the rest.
+    An item that fails does not harm the others: at the end :class:`IncompleteEvaluation`, a ``ValueError``, tells
+    of it and has the rest; after 10 such items it comes at once. The same holds for a divergence that refuses the
+    features. ``ImportError`` for what is not installed, and ``ValueError`` for fewer than two items (one item has
+    no error bar) or more than there are, for a distortion that is not a number, and, with a journal, for a
+    channel, source or feature map whose name does not tell its parameters.
     """
     items = integer("items", items, least=2)
     seed = integer("seed", seed, least=0, most=2**64 - 1)
@@ -136,45 +120,107 @@ def evaluate(
     names = [d.__name__ for d in job.distortions] + [d.name for d in wanted]
     if len(set(names)) != len(names):
         raise ValueError(f"metrics={names} must have distinct names")
+    if journal is not None:
+        _require_names(job)
 
     with ExitStack() as stack:
+        out = stack.enter_context(Journal(journal))
         store = stack.enter_context(FeatureStore(beside(journal) if journal and wanted else None))
-        done = _resume(journal, store, job, items) if journal is not None else {}
-        todo = [index for index in range(items) if index not in done]
-        out = stack.enter_context(Journal(journal)) if journal is not None else None
-        if progress is not None:
-            progress(len(done), items)
-        for record, features in _as_done(job, todo, executor):
-            record["features"] = {
-                name: {end: store.append(array) for end, array in ends.items()}
-                for name, ends in features.items()
-            }
-            done[record["item"]] = record
-            if out is not None:
-                out.append(record)
-            if progress is not None:
-                progress(len(done), items)
-        records = [done[index] for index in range(items)]
-        found, failed = _compared(records, wanted, store)
-        if out is not None and found:
-            summary = _summary(records[0], items, found)
-            if summary not in journals.read(out.path):
-                out.append(summary)
+        run = _Run(job, out, store, items)
+        if journal is not None:
+            run.resume()
+        failed = run.finish(executor, progress or (lambda done, of: None))
+        records = run.records(lambda record: record)
+        found: dict[str, Estimate] = {}
+        if len(records) > 1:
+            found, refused = _compared(records, wanted, store)
+            failed |= refused
+        if journal is not None and found:
+            run.conclude(found)
     shown = [d.__name__ for d in job.distortions]
-    records = [r | {"distortions": {name: r["distortions"][name] for name in shown}} for r in records]
-    # Where features lie depends on the order in which items were done.
-    evaluation = aggregate([{k: v for k, v in r.items() if k != "features"} for r in records], found)
+    evaluation = aggregate(run.records(lambda r: _shown(r, shown)), found) if len(records) > 1 else None
     if failed:
-        raise IncompleteEvaluation(failed, evaluation)
+        cause = next((why for why in failed.values() if isinstance(why, BaseException)), None)
+        raise IncompleteEvaluation({name: _why(why) for name, why in failed.items()}, evaluation) from cause
+    assert evaluation is not None
     return evaluation
 
 
-class IncompleteEvaluation(ValueError):
-    """Some divergences refused what they were given; ``evaluation`` has all else."""
+class _Run:
+    """The items of one channel and source in a journal: which are done, and where they lie."""
 
-    def __init__(self, failed: Mapping[str, str], evaluation: Evaluation) -> None:
-        super().__init__("; ".join(f"{name}: {why}" for name, why in failed.items()))
-        self.failed, self.evaluation = dict(failed), evaluation
+    def __init__(self, job: _Job, journal: Journal, store: FeatureStore, items: int) -> None:
+        self.job, self.journal, self.store = job, journal, store
+        self.places = array("q", [-1]) * items
+        self.summaries: list[Record] = []
+
+    def resume(self) -> None:
+        """Find what an earlier run has done."""
+        job, names = self.job, {d.__name__ for d in self.job.distortions}
+        run = (spec(job.channel), spec(job.source), job.seed, provenance()["rdp"])
+        for at, r in self.journal.places():
+            if (r.get("channel"), r.get("source"), r.get("seed"), r.get("rdp")) != run:
+                continue
+            if "divergences" in r:
+                self.summaries.append(r)
+            elif (
+                r.get("item", len(self.places)) < len(self.places)
+                and names <= set(r.get("distortions", ()))
+                and _stored(r, job.maps, self.store)
+            ):
+                self.places[r["item"]] = at
+
+    def finish(
+        self, executor: Executor | None, progress: Callable[[int, int], None]
+    ) -> dict[str, str | BaseException]:
+        """Do what is not done; what failed, by item."""
+        items = len(self.places)
+        todo = array("q", (i for i, at in enumerate(self.places) if at < 0))
+        done, failed = items - len(todo), dict[str, str | BaseException]()
+        progress(done, items)
+        for index, result in completed(executor, self.job, todo):
+            if isinstance(result, ImportError):  # it would be missing for every item
+                raise result
+            if isinstance(result, Exception):
+                failed[f"item {self.job.named(index)}"] = result
+                if len(failed) >= MOST_FAILURES:
+                    failed["the run"] = f"stopped after {MOST_FAILURES} items that failed"
+                    break
+                continue
+            record, features = cast("tuple[Record, _Features]", result)
+            record["features"] = {
+                name: {end: self.store.append(array) for end, array in ends.items()}
+                for name, ends in features.items()
+            }
+            self.places[index] = self.journal.append(record)
+            done += 1
+            progress(done, items)
+        return failed
+
+    def records(self, shown: Callable[[Record], Record]) -> Records:
+        """What is done, in the order of items."""
+        return self.journal.records(array("q", (at for at in self.places if at >= 0)), shown)
+
+    def conclude(self, divergences: Mapping[str, Estimate]) -> None:
+        """Append the line that tells what all items were found to have as a whole, unless it is there."""
+        records = self.records(lambda record: record)
+        summary = {key: records[0][key] for key in ("channel", "source", "seed", "rdp")} | {
+            "items": len(records),
+            "divergences": {name: dataclasses.asdict(estimate) for name, estimate in divergences.items()},
+        }
+        if summary not in self.summaries:
+            self.journal.append(summary)
+
+
+def _why(failure: str | BaseException) -> str:
+    plain = isinstance(failure, (str, ValueError)) and str(failure)
+    return str(failure) if plain else f"{type(failure).__name__}: {failure}"
+
+
+def _shown(record: Record, distortions: Sequence[str]) -> Record:
+    """What an Evaluation tells of an item: where features lie depends on the order in which items were done."""
+    kept = {key: value for key, value in record.items() if key != "features"}
+    return kept | {"distortions": {name: record["distortions"][name] for name in distortions}}
 
 
 def beside(journal: str | Path) -> Path:
@@ -218,57 +264,6 @@ def _features_name(divergence: Divergence) -> str:
     return str(getattr(divergence, "features_name", divergence.name))
 
 
-def _summary(record: Record, items: int, divergences: Mapping[str, Estimate]) -> Record:
-    """The line of a journal that tells what the items before it were found to have as a whole."""
-    run = {key: record[key] for key in ("channel", "source", "seed", "rdp")}
-    return run | {
-        "items": items,
-        "divergences": {name: dataclasses.asdict(estimate) for name, estimate in divergences.items()},
-    }
-
-
-def _as_done(job: _Job, todo: Sequence[int], executor: Executor | None) -> Iterator[tuple[Record, _Features]]:
-    if executor is None:
-        yield from map(job, todo)
-    else:
-        for future in as_completed([executor.submit(job, index) for index in todo]):
-            yield future.result()
-
-
-def aggregate(records: Sequence[Record], divergences: Mapping[str, Estimate] | None = None) -> Evaluation:
-    """The Evaluation of the records of one run, in the order of their items, and what they have as a whole."""
-    if len({(r["channel"], r["source"], r["seed"], r["kind"]) for r in records}) != 1:
-        raise ValueError("records must be of one channel, one source, one seed and one kind of rate")
-    first = records[0]
-    per_symbol = _mean([r["bits"] / r["symbols"] for r in records])
-    names = [n for n in first["distortions"] if all(n in r["distortions"] for r in records)]
-    seconds = [name for name in first["seconds"] if all(name in r["seconds"] for r in records)]
-    return Evaluation(
-        channel=first["channel"],
-        source=first["source"],
-        kind=one_of("kind", first["kind"], ("ideal", "coded")),
-        rate=_mean([r["bits"] for r in records]),
-        bits_per_symbol=per_symbol,
-        bpp=per_symbol if all(r["photograph"] for r in records) else None,
-        distortions={n: _mean([r["distortions"][n] for r in records]) for n in names},
-        divergences=dict(divergences or {}),
-        seconds={n: float(np.mean([r["seconds"][n] for r in records])) for n in seconds},
-        records=records,
-        provenance=provenance() | {"seed": first["seed"], "items": len(records)},
-    )
-
-
-def provenance() -> dict[str, Any]:
-    """The versions that a number was computed with."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        own = version("rdp")
-    except PackageNotFoundError:
-        own = "unknown"
-    return {"rdp": own, "numpy": np.__version__, "python": platform.python_version()}
-
-
 @dataclass(frozen=True)
 class _Job:
     """The work of one item; picklable if channel, source and metrics are."""
@@ -287,14 +282,13 @@ class _Job:
         sent = self.channel.transmit(
             item, shared=SharedRandomness(self.seed, index), rng=private_rng(_CHANNEL_RNG, self.seed, index)
         )
-        name = getattr(self.source, "item_name", None)
         photograph = item.dtype == np.uint8 and item.ndim == 3
         record = {
             "channel": spec(self.channel),
             "source": spec(self.source),
             "seed": self.seed,
             "item": index,
-            "name": name(index) if name is not None else str(index),
+            "name": self._name(index),
             "kind": sent.kind,
             "bits": float(sent.bits),
             "shape": list(item.shape),
@@ -304,9 +298,22 @@ class _Job:
             "seconds": dict(sent.seconds),
             "rdp": provenance()["rdp"],
         }
+        told = {"memory": sent.memory, "multiply_adds": sent.multiply_adds, "codec": sent.codec}
+        record |= {
+            key: dict(value) if isinstance(value, Mapping) else value for key, value in told.items() if value
+        }
         end = _end(self.seed, index)
         array = item if end == "source" else sent.recon
         return record, {name: {end: self._features(name, index, array)} for name in self.maps}
+
+    def named(self, index: int) -> str:
+        """Number and name of an item, for messages."""
+        name = self._name(index)
+        return str(index) if name == str(index) else f"{index} ({name})"
+
+    def _name(self, index: int) -> str:
+        name = getattr(self.source, "item_name", None)
+        return name(index) if name is not None else str(index)
 
     def _features(self, name: str, index: int, array: Array) -> Floats:
         rows = real(f"{name} of item {index}", self.maps[name](array))
@@ -323,41 +330,16 @@ class _Job:
         return value
 
 
-def spec(thing: object) -> str:
-    """How a channel or source is named in records: its ``spec`` where it has one, else its ``repr``."""
-    return str(getattr(thing, "spec", None) or repr(thing))
-
-
-def _resume(path: str | Path, store: FeatureStore, job: _Job, items: int) -> dict[int, Record]:
+def _require_names(job: _Job) -> None:
     for name in (spec(job.channel), spec(job.source), *job.maps):
         if " at 0x" in name:
             raise ValueError(f"{name} must have a spec or a repr that tells its parameters, for a journal")
-    if not Path(path).exists():
-        return {}
-    Journal(path).close()  # cuts off a half-written last line
-    done: dict[int, Record] = {}
-    run = (spec(job.channel), spec(job.source), job.seed, provenance()["rdp"])
-    for r in journals.read(path):
-        if (
-            (r.get("channel"), r.get("source"), r.get("seed"), r.get("rdp")) == run
-            and r.get("item", items) < items
-            and {d.__name__ for d in job.distortions} <= set(r.get("distortions", ()))
-            and _stored(r, job.maps, store)
-        ):
-            done[r["item"]] = r
-    return done
 
 
 def _stored(record: Record, names: Iterable[str], store: FeatureStore) -> bool:
     """Whether the store holds the features of these names."""
     features, end = record.get("features", {}), _end(record["seed"], record["item"])
     return all(store.holds(features.get(name, {}).get(end, {})) for name in names)
-
-
-def _mean(values: Sequence[float]) -> Estimate:
-    if math.inf in values:
-        return Estimate(math.inf, math.inf, len(values))
-    return Moments().add(np.array(values)).estimate()
 
 
 __all__ = [

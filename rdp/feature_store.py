@@ -32,15 +32,17 @@ class FeatureStore:
             self._file = tempfile.SpooledTemporaryFile(max_size=_SPOOLED)  # noqa: SIM115
         else:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            self._file = Path(path).open("a+b")  # noqa: SIM115
+            # Unbuffered: what could not be written must not be tried again on closing.
+            self._file = Path(path).open("a+b", buffering=0)  # noqa: SIM115
 
     def append(self, array: Any) -> Record:
         """Write an array and flush it; its place, as plain JSON. ``ValueError`` for what is not finite numbers."""
         numbers = np.ascontiguousarray(real("features", array), dtype="<f8")
         data = numbers.tobytes()
         at = self._file.seek(0, 2)
-        self._file.write(data)
-        self._file.flush()
+        written = 0
+        while written < len(data):
+            written += self._file.write(data[written:])
         return {"at": at, "shape": list(numbers.shape), "crc32": zlib.crc32(data)}
 
     def read(self, place: Record) -> Floats:

@@ -11,12 +11,13 @@ mistakes; it is *refuted* when the interval excludes it; else it is *inconclusiv
   python -m sims --verbose                  every comparison, not only those that do not hold
   python -m sims --json out/claims.json     the records behind the table
   python -m sims --jobs 2                   in two processes
+  python -m sims --dask tcp://127.0.0.1:8786   on the workers of a Dask scheduler
 
 A claim's line names its comparison nearest to refuted: the measured value is "off by" so many halves of its
 confidence interval, and refuted beyond 1.
 
-Exit status: 0 if all comparisons hold (and all broken variants are refuted), 1 if not, 2 for bad arguments, 130 if
-interrupted.
+Exit status: 0 if all comparisons hold (and all broken variants are refuted), 1 if not or if a claim was lost with
+its worker, 2 for bad arguments, 130 if interrupted.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -35,9 +38,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from rdp.evaluate import provenance
+from rdp.workers import Processes, WorkerLost, WorkersUnusable, dask_executor, pinned
 from sims import CLAIMS, TOPICS, uncovered
 from sims.claim import LOOKS, Budget, Claim, Outcome, caught, run
-from sims.processes import Work, in_processes
+from sims.processes import Work, elsewhere
 
 WIDTH = 140
 """Columns of what is not printed to a terminal."""
@@ -67,9 +71,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the records there")
     parser.add_argument("--negative-controls", action="store_true", help="run the broken variants too")
     parser.add_argument("--verbose", action="store_true", help="print every comparison")
-    parser.add_argument(
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
         "--jobs", type=int, default=1, metavar="N", help="processes; results do not change (1)"
     )
+    where.add_argument("--dask", metavar="ADDRESS", help="of a scheduler; results do not change")
     arguments = parser.parse_args(argv)
     if not 0 <= arguments.seed < 2**63:
         parser.error(f"--seed {arguments.seed} must be a non-negative integer below 2⁶³")
@@ -89,8 +95,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     work: list[tuple[Claim, str | None]] = [(claim, None) for claim in claims]
     if arguments.negative_controls:
         work += [(claim, variant) for claim in claims for variant in claim.broken]
+    results: list[list[Outcome]] = [[]] * len(work)
+    lost: list[str] = []
     try:
-        results = _run(work, seed=arguments.seed, budget=arguments.budget, jobs=arguments.jobs)
+        with _executor(arguments.jobs, arguments.dask) as executor:
+            _run(work, results, lost, seed=arguments.seed, budget=arguments.budget, executor=executor)
+    except (WorkersUnusable, ImportError) as error:
+        lost.append(str(error))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
@@ -100,27 +111,48 @@ def main(argv: Sequence[str] | None = None) -> int:
         records = [outcome.record | common for outcomes in results for outcome in outcomes]
         arguments.json.parent.mkdir(parents=True, exist_ok=True)
         arguments.json.write_text(json.dumps(records, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return report(results, console, verbose=arguments.verbose)
+    status = report(results, console, verbose=arguments.verbose) if any(results) else 1
+    for line in lost:
+        print(f"python -m sims: {line}", file=sys.stderr)
+    return 1 if lost else status
 
 
-def _run(work: Work, *, seed: int, budget: Budget, jobs: int) -> list[list[Outcome]]:
-    """Put claims and broken variants to the test."""
-    results: list[list[Outcome]] = [[]] * len(work)
+def _executor(jobs: int, dask: str | None) -> AbstractContextManager[Executor | None]:
+    if dask is not None:
+        return dask_executor(dask)
+    return Processes(jobs) if jobs > 1 else nullcontext()
+
+
+def _run(
+    work: Work,
+    results: list[list[Outcome]],
+    lost: list[str],
+    *,
+    seed: int,
+    budget: Budget,
+    executor: Executor | None,
+) -> None:
+    """Put claims and broken variants to the test; what was done by then is in ``results`` if this is cut short."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("claims", total=len(work))
-        one_by_one = _in_turn if jobs == 1 else partial(in_processes, jobs=jobs)
-        for i, outcomes in one_by_one(work, seed=seed, budget=budget):
-            results[i] = outcomes
+        one_by_one = _in_turn if executor is None else partial(elsewhere, executor=executor)
+        for i, told in one_by_one(work, seed=seed, budget=budget):
             claim, variant = work[i]
-            progress.update(task, description=escape(claim.name if variant is None else f"broken: {variant}"))
+            name = claim.name if variant is None else f"{claim.name}, broken: {variant}"
+            if isinstance(told, WorkerLost):
+                lost.append(f"{name} was lost: {told}")
+            else:
+                results[i] = told
+            progress.update(task, description=escape(name))
             progress.advance(task)
-    return results
 
 
-def _in_turn(work: Work, *, seed: int, budget: Budget) -> Iterator[tuple[int, list[Outcome]]]:
+def _in_turn(work: Work, *, seed: int, budget: Budget) -> Iterator[tuple[int, list[Outcome] | WorkerLost]]:
     for i, (claim, variant) in enumerate(work):
-        yield i, run(claim, seed=seed, budget=budget, variant=variant)
+        with pinned():  # as workers are, since the number of threads can change the last bits of a sum
+            outcomes = run(claim, seed=seed, budget=budget, variant=variant)
+        yield i, outcomes
 
 
 def _is_meant(part: str, claim: Claim) -> bool:
@@ -148,7 +180,7 @@ def report(results: Sequence[Sequence[Outcome]], console: Console, *, verbose: b
 
     ``verbose`` prints every comparison, not only those that do not hold.
     """
-    claims = [of_one for of_one in results if of_one[0].variant is None]
+    claims = [of_one for of_one in results if of_one and of_one[0].variant is None]
     outcomes = [o for of_one in claims for o in of_one]
     console.print(_summary(claims, wide=console.width >= WIDTH))
     shown = [[o for o in of_one if verbose or o.verdict != "holds"] for of_one in claims]

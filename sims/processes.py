@@ -1,13 +1,13 @@
-"""Claims in several processes: the same results, sooner. Its functions are found by name, as a module's are."""
+"""Claims elsewhere, in other processes or on other machines: the same results, sooner."""
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
+from rdp.workers import WorkerLost, completed
 from sims import CLAIMS
 from sims.claim import Budget, Claim, Outcome, run
 
@@ -15,32 +15,23 @@ Work = Sequence[tuple[Claim, str | None]]
 """Claims and, for broken ones, the name of the variant."""
 
 
-def in_processes(work: Work, *, seed: int, budget: Budget, jobs: int) -> Iterator[tuple[int, list[Outcome]]]:
-    """As they are done. Claims are functions, which do not travel: the processes look them up by name."""
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_begin)
-    try:
-        futures = {
-            pool.submit(_by_name, claim.name, variant, seed, budget): i
-            for i, (claim, variant) in enumerate(work)
-        }
-        for future in as_completed(futures):
-            i = futures[future]
+def elsewhere(
+    work: Work, *, seed: int, budget: Budget, executor: Executor
+) -> Iterator[tuple[int, list[Outcome] | WorkerLost]]:
+    """As they are done. Claims are functions, which do not travel: workers look them up by name."""
+    told = [(i, claim.name, variant) for i, (claim, variant) in enumerate(work)]
+    for (i, _, _), result in completed(executor, partial(_by_name, seed=seed, budget=budget), told):
+        if isinstance(result, WorkerLost):
+            yield i, result
+        elif isinstance(result, BaseException):
+            raise result
+        else:
             claim, variant = work[i]
-            yield i, [Outcome(claim, variant, *rest) for rest in future.result()]
-    finally:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()  # what is done is handed over; what is not, nobody waits for
-        pool.shutdown(wait=False, cancel_futures=True)
+            yield i, [Outcome(claim, variant, *rest) for rest in result]
 
 
-def _begin() -> None:
-    from threadpoolctl import threadpool_limits
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its children
-    threadpool_limits(1)
-
-
-def _by_name(name: str, variant: str | None, seed: int, budget: Budget) -> list[tuple[Any, ...]]:
+def _by_name(told: tuple[int, str, str | None], *, seed: int, budget: Budget) -> list[tuple[Any, ...]]:
+    _, name, variant = told
     (claim,) = (claim for claim in CLAIMS if claim.name == name)
     outcomes = run(claim, seed=seed, budget=budget, variant=variant)
     return [(o.comparison, o.verdict, o.level, o.seconds) for o in outcomes]

@@ -7,6 +7,7 @@ inputs alone, so that the same inputs give the same bytes. What cannot be read i
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -52,9 +53,9 @@ def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
         caption_justify="left",
     )
     names = [name for name, _ in columns(evaluations) if name not in common]
-    table.add_column("codec", overflow="fold")
+    table.add_column("codec", overflow="fold", min_width=16)
     for name in names:
-        heading = name.replace("_", " ").replace(" ms", "\nms")
+        heading = re.sub(r" (ms|MB|MAC\S*)$", r"\n\1", name.replace("_", " "))
         table.add_column(escape(heading), justify="right", overflow="fold", min_width=6)
     for evaluation, row in zip(evaluations, rows, strict=True):
         table.add_row(*map(escape, (evaluation.channel, *(concise(row[name]) for name in names))))

@@ -8,20 +8,18 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-import math
 import re
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import TypeVar, get_args
 
-from rdp import journal
 from rdp.estimate import LEVEL, Comparison, Estimate, Relation
 from rdp.evaluate import Evaluation, aggregate
 from rdp.journal import Record
 from rdp.report._page import VERDICTS, Checked, Claims, Figure, PageClaim, SourceTable
-from rdp.validate import integer, one_of, refuse
+from rdp.results import at, lines, number_in, require, runs, shown
+from rdp.validate import one_of
 
 _Part = TypeVar("_Part")
 
@@ -33,12 +31,12 @@ def _sound(problems: list[str], path: Path, parts: Iterator[_Part]) -> list[_Par
         for part in parts:
             found.append(part)
     except OSError as error:
-        problems.append(f"{_name(Path(error.filename or path))}: {error.strerror or error}")
+        problems.append(f"{shown(Path(error.filename or path))}: {error.strerror or error}")
     except ValueError as error:
         problems.append(str(error))
     else:
         if not found:
-            problems.append(f"{_name(path)}: there is nothing in it")
+            problems.append(f"{shown(path)}: there is nothing in it")
     return found
 
 
@@ -55,7 +53,7 @@ def read_claims(problems: list[str], path: Path) -> Claims | None:
         (claim.checked if variant is None else claim.variants.setdefault(variant, [])).append(result)
     for claim in claims.values():
         if not claim.checked:
-            problems.append(f"{_name(path)}: of claim {claim.name} there are only broken variants")
+            problems.append(f"{shown(path)}: of claim {claim.name} there are only broken variants")
     origin = _provenance([record for record, _ in results], ("rdp", "numpy", "python", "seed", "budget"))
     return Claims(list(claims.values()), origin) if claims else None
 
@@ -64,48 +62,41 @@ def _comparisons(path: Path) -> Iterator[tuple[Record, Checked]]:
     try:
         records = json.loads(path.read_bytes())
     except ValueError as error:  # not JSON, or not even text
-        raise ValueError(f"{_name(path)} is not JSON: {error}") from None
+        raise ValueError(f"{shown(path)} is not JSON: {error}") from None
     if not isinstance(records, list):
-        raise ValueError(f"{_name(path)}, line 1: there must be a list of records")
+        raise ValueError(f"{shown(path)}, line 1: there must be a list of records")
     for number, record in enumerate(records, start=1):
-        with _at(f"{_name(path)}, record {number}"):
-            _require(record, claim=str, statement=str, comparison=str, variant=(str, type(None)))
-            _require(record, covers=list, reference=list, relation=str, verdict=str, n=int)
+        with at(f"{shown(path)}, record {number}"):
+            require(record, claim=str, statement=str, comparison=str, variant=(str, type(None)))
+            require(record, covers=list, reference=list, relation=str, verdict=str, n=int)
             measured = Estimate(
-                _number(record, "measured"), _number(record, "stderr"), record["n"], _number(record, "bias")
+                number_in(record, "measured"),
+                number_in(record, "stderr"),
+                record["n"],
+                number_in(record, "bias"),
             )
             comparison = Comparison(
                 record["comparison"],
                 one_of("relation", record["relation"], get_args(Relation)),
-                _number(record, "theory"),
+                number_in(record, "theory"),
                 measured,
-                _number(record, "resolution"),
+                number_in(record, "resolution"),
             )
             verdict = one_of("verdict", record["verdict"], VERDICTS)
-            level = _number(record, "level") if "level" in record else LEVEL
+            level = number_in(record, "level") if "level" in record else LEVEL
             comparison.verdict(level)  # refuses a level that is none
         yield record, Checked(comparison, verdict, level)
 
 
 def read_sources(problems: list[str], path: Path) -> list[SourceTable]:
-    runs: dict[tuple[str, str, int], dict[int, Record]] = {}
-    wholes: dict[tuple[str, str, int, int], dict[str, Estimate]] = {}
-    for r in _sound(problems, path, _lines(path)):  # the later one stands
-        run = r["source"], r["channel"], r["seed"]
-        if "divergences" in r:
-            wholes.setdefault((*run, r["items"]), {}).update(r["divergences"])
-        else:
-            runs.setdefault(run, {})[r["item"]] = r
     tables: dict[str, list[Evaluation]] = {}
-    for run, items in runs.items():
-        source, channel, seed = run
-        found = wholes.get((*run, len(items)), {})
+    for run in runs(_sound(problems, path, lines(path))):
         try:
-            evaluation = aggregate([items[i] for i in sorted(items)], found)
+            evaluation = aggregate(run.records, run.divergences)
         except ValueError as error:
-            problems.append(f"{_name(path)}: {channel} on {source} with seed {seed}: {error}")
+            problems.append(f"{shown(path)}: {run.name}: {error}")
         else:
-            tables.setdefault(source, []).append(evaluation)
+            tables.setdefault(evaluation.source, []).append(evaluation)
     return [_source_table(source, of_one) for source, of_one in tables.items()]
 
 
@@ -113,41 +104,6 @@ def _source_table(source: str, evaluations: Sequence[Evaluation]) -> SourceTable
     by_rate = sorted(evaluations, key=lambda e: (e.bits_per_symbol.value, e.channel, e.provenance["seed"]))
     records = [record for e in by_rate for record in e.records]
     return SourceTable(source, by_rate, _provenance(records, ("rdp", "seed")))
-
-
-def _lines(path: Path) -> Iterator[Record]:
-    """Items, and what runs have as a whole, whose divergences become Estimates."""
-    records = enumerate(journal.read(path), start=1)
-    while True:
-        try:
-            number, record = next(records)
-        except StopIteration:
-            return
-        except ValueError as error:  # its name is enough: a page does not tell where it was made
-            raise ValueError(_name(path) + str(error).removeprefix(str(path))) from None
-        with _at(f"{_name(path)}, line {number}"):
-            if "divergences" in record:
-                _require(record, channel=str, source=str, seed=int, items=int, divergences=dict)
-                record["divergences"] = {k: _estimate(v) for k, v in record["divergences"].items()}
-            else:
-                _check_item(record)
-        yield record
-
-
-def _check_item(record: Record) -> None:
-    _require(record, channel=str, source=str, kind=str, seed=int, item=int, symbols=int, photograph=bool)
-    _require(record, shape=list, distortions=dict, seconds=dict)
-    for length in (*record["shape"], record["symbols"]):
-        integer("shape and symbols", length, least=1)
-    _number(record, "bits")
-    for numbers in (record["distortions"], record["seconds"]):
-        for key in numbers:
-            _number(numbers, key)
-
-
-def _estimate(record: Any) -> Estimate:
-    _require(record, n=int)
-    return Estimate(_number(record, "value"), _number(record, "stderr"), record["n"], _number(record, "bias"))
 
 
 def read_figures(problems: list[str], folder: Path) -> list[Figure]:
@@ -169,41 +125,12 @@ def _figure(folder: Path, stem: str, anchor: str) -> Iterator[Figure]:
         record = json.loads(numbers.read_bytes())
     except ValueError as error:
         raise ValueError(f"{numbers.name} is not JSON: {error}") from None
-    with _at(f"{numbers.name}, line 1"):
-        _require(record, name=str, caption=str, seed=object, n=object, versions=dict)
+    with at(f"{numbers.name}, line 1"):
+        require(record, name=str, caption=str, seed=object, n=object, versions=dict)
     origin = _provenance([record["versions"] | record], ("seed", "n", *sorted(record["versions"])))
     width, height = struct.unpack(">II", image[16:24])
     data = base64.b64encode(image).decode("ascii")
     yield Figure(record["name"], anchor, record["caption"], data, width, height, stem, origin)
-
-
-@contextmanager
-def _at(place: str) -> Iterator[None]:
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{place}: {error}") from None
-
-
-def _require(record: Any, **kinds: Any) -> None:
-    if not isinstance(record, dict):
-        raise ValueError("there must be a JSON object")
-    for key, kind in kinds.items():
-        if key not in record:
-            raise ValueError(f"{key} is missing")
-        if not isinstance(record[key], kind):
-            raise refuse(key, record[key], "is of the wrong type")
-
-
-def _number(record: Mapping[str, Any], key: str) -> float:
-    _require(record, **{key: (int, float)})
-    try:
-        number = float(record[key])
-    except OverflowError:
-        number = math.nan
-    if math.isnan(number):
-        raise refuse(key, record[key], "must be a number")
-    return number
 
 
 def _provenance(records: Iterable[Record], keys: Iterable[str]) -> dict[str, str]:
@@ -226,7 +153,3 @@ class _Anchors:
         )
         self.given.add(anchor)
         return anchor
-
-
-def _name(path: Path) -> str:
-    return path.name or str(path)

@@ -12,6 +12,7 @@ from rdp.evaluate import Evaluation
 from rdp.numbers import decimals, fixed, short, with_error
 
 ABSENT = "–"
+ENDS = ("encode", "decode")
 Column = tuple[str, Callable[[Evaluation], str]]
 VERDICTS: tuple[Verdict, ...] = ("refuted", "inconclusive", "holds")  # the worst first
 
@@ -217,7 +218,13 @@ def columns(evaluations: Sequence[Evaluation]) -> list[Column]:
         ("kind", lambda e: e.kind),
         ("bpp" if photographs else "bits/symbol", lambda e: _told(e.bits_per_symbol)),
         *((heading, _metric(name)) for name, heading in headings(metrics).items()),
-        *((f"{end} ms", _milliseconds(end)) for end in ("encode", "decode")),
+        *((f"{end} ms", _milliseconds(end)) for end in ENDS),
+        *([("peak MB", _peak)] if any(e.memory for e in evaluations) else []),
+        *(
+            (f"{end} MAC/{'px' if photographs else 'symbol'}", _multiply_adds(end))
+            for end in ENDS
+            if any(end in e.multiply_adds for e in evaluations)
+        ),
     ]
 
 
@@ -255,6 +262,14 @@ def _metric(name: str) -> Callable[[Evaluation], str]:
 
 def _milliseconds(end: str) -> Callable[[Evaluation], str]:
     return lambda e: short(1000 * e.seconds[end]) if end in e.seconds else ABSENT
+
+
+def _peak(e: Evaluation) -> str:
+    return short(max(e.memory.values()) / 1e6) if e.memory else ABSENT
+
+
+def _multiply_adds(end: str) -> Callable[[Evaluation], str]:
+    return lambda e: short(e.multiply_adds[end]) if end in e.multiply_adds else ABSENT
 
 
 def counted(n: int, noun: str) -> str:

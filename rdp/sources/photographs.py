@@ -12,6 +12,7 @@ import io
 import os
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -78,8 +79,23 @@ class Photographs:
         """The file name of the ``index``-th photograph."""
         return self._file(index).name
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A worker is told where to look and what to find there, not 50,000 paths.
+        folder = None if self.folder is None else str(self.files[0].parent)
+        return _listed_again, (type(self), folder, self.spec)
+
     def _file(self, index: int) -> Path:
         return self.files[integer("index", index, least=0, most=len(self.files) - 1)]
+
+
+@lru_cache(maxsize=8)
+def _listed_again(kind: type[Photographs], folder: str | None, spec: str) -> Photographs:
+    """What was pickled elsewhere, if the same photographs are here; ``ValueError`` if not."""
+    source = kind(folder)
+    if source.spec != spec:
+        place = "the default source" if folder is None else f"the folder {folder}"
+        raise ValueError(f"{place} holds other photographs there: {source.spec}, where {spec} was sent")
+    return source
 
 
 def read_photograph(path: str | Path) -> Photograph:

@@ -116,9 +116,9 @@ def golden_bytes(codec: Codec, items: Items) -> dict[str, str]:
 
 def check_specification(codec: Codec) -> None:
     """The specification names the codec with all its parameters: parsed, it is an equal codec; pickled, too."""
-    name, texts = split_spec(codec.spec)
+    name, _ = split_spec(codec.spec)
     require(name == codec.name, f"the specification {codec.spec} does not begin with the name {codec.name}")
-    again = build(type(codec), name, texts)
+    again = _built(codec, codec.spec)
     require(again == codec, f"the specification {codec.spec} builds {again!r}, not {codec!r}")
     copied = pickle.loads(pickle.dumps(codec))
     require(copied == codec, f"pickled and unpickled it is {copied!r}, not {codec!r}")
@@ -179,7 +179,7 @@ def check_decoder_needs_only_the_bytes(codec: Codec, items: Items) -> None:
         data = encode(codec, item)
         stored = unpacked(data)[0].codec
         try:
-            decoder = build(type(codec), *split_spec(stored))
+            decoder = _built(codec, stored)
         except ValueError as error:
             broken(f"no decoder can be built from the header's {stored}: {error}")
         require(
@@ -497,6 +497,19 @@ def refusal(call: Callable[[], object], what: str) -> None:
     except Exception as error:
         raise LawBroken(f"{what}: must raise DecodeError, raises {error!r}") from error
     broken(f"{what}: is decoded, must raise DecodeError")
+
+
+def _built(like: Codec, spec: str) -> Codec:
+    """The codec that ``spec`` describes, of the type of ``like``; one inside it, of the type of that inside."""
+    inside = {c.name: c for c in vars(like).values() if isinstance(c, Codec)}
+
+    def nested(text: str) -> Codec:
+        name, _ = split_spec(text)
+        if name not in inside:
+            raise ValueError(f"{text} is not inside {like.spec}")
+        return _built(inside[name], text)
+
+    return build(type(like), *split_spec(spec), nested={Codec: nested})
 
 
 def _decode(codec: Codec, data: bytes, shared: SharedRandomness | None = None) -> Array:

@@ -66,12 +66,18 @@ class Perfect:
 
 @dataclass(frozen=True)
 class Failing:
-    at: int
+    at: frozenset
 
     def transmit(self, item, *, shared, rng):
-        if shared.key[1] == self.at:
+        if shared.key[1] in self.at:
             raise DecodeError("the stream is damaged")
         return Transmission(item, 1.0, "ideal")
+
+
+@dataclass(frozen=True)
+class Missing:
+    def transmit(self, item, *, shared, rng):
+        raise ImportError("there is no such package")
 
 
 @dataclass(frozen=True)
@@ -301,10 +307,31 @@ def test_a_journal_alone_gives_the_evaluation(tmp_path, uninterrupted):
     assert aggregate(bare, found) == uninterrupted
 
 
-def test_an_error_in_one_item_keeps_the_others(tmp_path):
-    with pytest.raises(DecodeError, match="damaged"):
-        run(Failing(7), journal=tmp_path / "j")
-    assert [r["item"] for r in items_of(tmp_path / "j")] == list(range(7))
+@pytest.mark.parametrize("executor", [None, ThreadPoolExecutor])
+def test_an_error_in_one_item_keeps_the_others(tmp_path, executor):
+    pool = executor(2) if executor else None
+    with pytest.raises(IncompleteEvaluation, match=r"item 7: DecodeError: the stream is damaged") as stop:
+        run(Failing(frozenset({7})), journal=tmp_path / "j", executor=pool)
+    if pool:
+        pool.shutdown()
+    rest = [i for i in range(ITEMS) if i != 7]
+    assert sorted(r["item"] for r in items_of(tmp_path / "j")) == rest
+    assert [r["item"] for r in stop.value.evaluation.records] == rest
+    assert stop.value.evaluation.rate.n == ITEMS - 1
+    assert isinstance(stop.value.__cause__, DecodeError)
+    calls = []
+    with pytest.raises(IncompleteEvaluation):  # what failed is tried again, and nothing else
+        run(Failing(frozenset({7})), journal=tmp_path / "j", progress=lambda done, _: calls.append(done))
+    assert calls == [ITEMS - 1]
+
+
+def test_a_codec_that_fails_every_time_is_stopped_soon(tmp_path):
+    with pytest.raises(IncompleteEvaluation, match="stopped after 10 items") as stop:
+        run(Failing(frozenset(range(1, 100))), items=100)
+    assert len(stop.value.failed) == 11
+    assert stop.value.evaluation is None  # one item has no error bar
+    with pytest.raises(ImportError, match="no such package"):
+        run(Missing())
 
 
 @pytest.mark.parametrize(

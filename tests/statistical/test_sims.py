@@ -5,13 +5,16 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import sims.__main__ as command
+import sims.processes as processes
 from rdp.estimate import Moments, agree
+from rdp.workers import WorkerLost
 from sims import CLAIMS, NOT_SIMULATED, TOPICS, uncovered
 from sims.claim import Claim, caught, run
 from sims.diffc import Experiment
@@ -248,26 +251,94 @@ def test_an_interrupt_ends_the_command_at_once():
 
 
 def test_command_refuses_unknown_names_and_seeds(capsys):
-    for arguments in (["--only", "no-such-claim"], ["--seed", "-1"], ["--budget", "endless"]):
+    wrong = (
+        ["--only", "no-such-claim"],
+        ["--seed", "-1"],
+        ["--budget", "endless"],
+        ["--jobs", "2", "--dask", "x"],
+    )
+    for arguments in wrong:
         with pytest.raises(SystemExit) as stop:
             command.main(arguments)
         assert stop.value.code == 2
+
+
+def sims(*arguments, **options):
+    command = [sys.executable, "-m", "sims", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, **options)
+
+
+def records_of(path):
+    return [record | {"seconds": 0} for record in json.loads(path.read_text())]
 
 
 def test_processes_change_nothing(tmp_path):
     found = []
     for jobs in ("1", "2"):
         out = tmp_path / jobs
-        command = [
-            sys.executable,
-            "-m",
-            "sims",
-            "--negative-controls",
-            "--jobs",
-            jobs,
-            "--only",
-            "circle-private",
-        ]
-        subprocess.run([*command, "--json", str(out)], cwd=ROOT, check=True, capture_output=True, timeout=120)
-        found.append([record | {"seconds": 0} for record in json.loads(out.read_text())])
+        done = sims("--negative-controls", "--jobs", jobs, "--only", "circle-private", "--json", str(out))
+        assert done.returncode == 0, done.stderr
+        found.append(records_of(out))
     assert found[0] == found[1]
+
+
+def deadly(told, *, seed, budget):
+    if told[1] == "deadly":
+        raise WorkerLost("its worker died")
+    (outcome,) = run(toy(0.5), seed=seed, budget=budget)
+    return [(outcome.comparison, outcome.verdict, outcome.level, outcome.seconds)]
+
+
+def test_a_claim_that_is_lost_with_its_worker_is_named_and_the_others_are_reported(monkeypatch, capsys):
+    monkeypatch.setattr(command, "CLAIMS", (toy(0.5, name="fair"), toy(0.5, name="deadly")))
+    monkeypatch.setattr(command, "_executor", lambda jobs, dask: ThreadPoolExecutor(jobs))
+    monkeypatch.setattr(processes, "_by_name", deadly)
+    assert command.main(["--jobs", "2"]) == 1
+    out, err = capsys.readouterr()
+    assert "1 of 1 comparisons of 1 claims hold" in out
+    assert err.strip() == "python -m sims: deadly was lost: its worker died"
+
+
+@pytest.mark.slow
+def test_machines_change_nothing(tmp_path):
+    pytest.importorskip("distributed")
+    told, here, there = tmp_path / "scheduler.json", tmp_path / "here", tmp_path / "there"
+    dask = [sys.executable, "-m", "dask"]
+    options = {"cwd": ROOT, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    commands = [
+        [
+            *dask,
+            "scheduler",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+            "--scheduler-file",
+            str(told),
+            "--no-dashboard",
+        ],
+        [*dask, "worker", "--scheduler-file", str(told), "--nthreads", "1", "--no-dashboard"],
+    ]
+    commands[1] += ["--local-directory", str(tmp_path)]
+    started = []
+    try:
+        for arguments in commands:
+            started.append(subprocess.Popen(arguments, **options))
+            while not told.exists() or not told.read_text().strip():
+                time.sleep(0.05)
+        address = json.loads(told.read_text())["address"]
+        time.sleep(10.0)  # the command gives workers a few seconds to be there
+        chosen = ["--negative-controls", "--only", "circle-private"]
+        done = sims(*chosen, "--dask", address, "--json", str(there))
+        assert done.returncode == 0, done.stderr
+        assert sims(*chosen, "--json", str(here)).returncode == 0
+        assert records_of(here) == records_of(there)
+        started[0].kill()
+        started[0].wait()
+        done = sims(*chosen, "--dask", address)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"python -m sims: no Dask scheduler answers at {address}")
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()

@@ -1,0 +1,100 @@
+"""A codec on a smaller picture: how to go below the lowest rate that it has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from rdp.bitstream import DecodeError
+from rdp.core import Array, Codec, CommonRandomness, Ladder
+from rdp.randomness import SharedRandomness
+from rdp.sources.photographs import check_photograph
+from rdp.validate import integer, refuse
+
+
+@dataclass(frozen=True)
+class Downsampled(Codec):
+    """Another codec of photographs, ``of``, on the picture with its sides divided by ``factor``, rounded up.
+
+    Down with Pillow's Lanczos filter (three lobes, widened by the factor, so that nothing aliases), up again with
+    the same filter at its own width; separable, results in 8 bits. The two codecs share one frame.
+    """
+
+    of: Codec
+    factor: int = 2
+
+    name: ClassVar[str] = "downsampled"
+    decoder_parameters: ClassVar[tuple[str, ...]] = ("of", "factor")
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.of, Codec):
+            raise refuse("of", self.of, "must be a codec")
+        object.__setattr__(self, "factor", integer("factor", self.factor, least=1, most=64))
+
+    @property
+    def common_randomness(self) -> CommonRandomness:
+        """What the other codec needs."""
+        return self.of.common_randomness
+
+    @property
+    def requires(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What the other codec does."""
+        return self.of.requires
+
+    def ladder(self) -> Sequence[Codec]:
+        """That of the other codec, at this factor."""
+        return Ladder(self, "of", self.of.ladder())
+
+    def multiply_adds(self, shape: tuple[int, ...]) -> Mapping[str, float]:
+        """Those of the other codec, and the taps of the filter."""
+        inner = self.of.multiply_adds(self._small(shape))
+        samples = float(np.prod(shape))
+        # Down: 6·factor taps for each sample, of which there are fewer; up: 6 taps; first in one direction.
+        taps = 6 * samples * (1 + 1 / self.factor)
+        return {stage: count + taps for stage, count in inner.items()}
+
+    def encode_segments(
+        self, item: Array, *, shared: SharedRandomness, rng: np.random.Generator
+    ) -> Sequence[bytes]:
+        """The segments of the other codec."""
+        item = check_photograph("item", item)
+        return self.of.encode_segments(_resized(item, self._small(item.shape)), shared=shared, rng=rng)
+
+    def decode_segments(
+        self,
+        segments: Sequence[bytes],
+        *,
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
+        shared: SharedRandomness,
+        rng: np.random.Generator,
+    ) -> Array:
+        """The small picture enlarged."""
+        if dtype != np.uint8 or len(shape) != 3 or shape[2] not in (1, 3) or 0 in shape:
+            raise DecodeError(f"a {self.name} stream holds a photograph; this one says {dtype} {shape}")
+        small = self._small(shape)
+        recon = self.of.decode_segments(segments, shape=small, dtype=dtype, shared=shared, rng=rng)
+        if recon.shape != small or recon.dtype != dtype:
+            raise DecodeError(
+                f"{self.of.name} decoded {recon.dtype} {recon.shape} in place of {dtype} {small}"
+            )
+        return _resized(recon, shape)
+
+    def tables_digest(self) -> bytes:
+        """That of the other codec."""
+        return self.of.tables_digest()
+
+    def _small(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (-(-shape[0] // self.factor), -(-shape[1] // self.factor), *shape[2:])
+
+
+def _resized(picture: Array, shape: tuple[int, ...]) -> Array:
+    from PIL.Image import Resampling, fromarray
+
+    if picture.shape == shape:
+        return picture
+    image = fromarray(picture if shape[2] == 3 else picture[:, :, 0])
+    return np.array(image.resize((shape[1], shape[0]), Resampling.LANCZOS)).reshape(shape)

@@ -1,0 +1,119 @@
+"""A codec at a rate: for each item the setting of its quality that comes nearest from below.
+
+    AtRate(JPEGXL(), bpp=0.072)
+
+Rates of one setting differ up to sevenfold between photographs, so that codecs at fixed settings are compared at
+rates that nobody chose. Here every photograph is coded at the finest setting that fits.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import numpy as np
+
+from rdp.codecs.downsampled import Downsampled
+from rdp.core import Array, Codec, Ladder, Transmission
+from rdp.randomness import SharedRandomness
+from rdp.sources.photographs import check_photograph
+from rdp.spec import parameters_of, write_spec
+from rdp.validate import integer, positive, refuse
+
+MOST_FACTOR = 16
+"""Sides are divided by at most this."""
+
+
+@dataclass(frozen=True)
+class AtRate:
+    """A channel: a codec of photographs at the finest setting whose stream has at most ``bpp`` bits a pixel.
+
+    The setting is found by bisecting the codec's :meth:`~rdp.core.Codec.ladder` as if rates rose along it; where
+    they do not, it is one that fits beside one that does not. Where even the coarsest does not fit, the photograph
+    is downsampled first (:class:`~rdp.codecs.downsampled.Downsampled`), by the least factor for which it does, at
+    most ``most_factor``; 1 forbids it. What was chosen is the ``codec`` of the transmission; the seconds of the
+    search are told apart from those of encoding at the setting that was found.
+
+    ``ValueError`` for a codec without a ladder, and for an item that no setting fits.
+    """
+
+    codec: Codec
+    bpp: float
+    most_factor: int = MOST_FACTOR
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.codec, Codec) or not len(self.codec.ladder()):
+            raise refuse("codec", self.codec, "must be a codec with settings of its quality")
+        object.__setattr__(self, "bpp", float(positive("bpp", self.bpp)))
+        object.__setattr__(self, "most_factor", integer("most_factor", self.most_factor, least=1, most=64))
+
+    @property
+    def spec(self) -> str:
+        """`target:bpp=0.25,codec=[jpegxl:effort=7]`: the codec without what the rate decides."""
+        factor = f",most_factor={self.most_factor}" if self.most_factor != MOST_FACTOR else ""
+        return f"target:bpp={self.bpp!r},codec=[{family(self.codec)}]{factor}"
+
+    def transmit(self, item: Array, *, shared: SharedRandomness, rng: np.random.Generator) -> Transmission:
+        """The item through the codec at the setting that was found for it."""
+        start = time.perf_counter()
+        codec = self.choose(item, shared=shared, rng=deepcopy(rng))
+        searched = time.perf_counter() - start
+        sent = codec.transmit(item, shared=shared, rng=rng)
+        return replace(sent, codec=codec.spec, seconds={"search": searched, **sent.seconds})
+
+    def choose(self, item: Array, *, shared: SharedRandomness, rng: np.random.Generator) -> Codec:
+        """The codec at the finest setting that fits this item, for an encoder with this private randomness."""
+        item = check_photograph("item", item)
+        budget = self.bpp * item.shape[0] * item.shape[1] / 8
+
+        def size(codec: Codec) -> int:
+            # The private randomness that transmit will hand to the encoder.
+            return len(codec.encode(item, shared=shared, rng=deepcopy(rng).spawn(2)[0]))
+
+        ladders = chain(
+            [self.codec.ladder()],
+            (Downsampled(self.codec, factor).ladder() for factor in range(2, self.most_factor + 1)),
+        )
+        least = math.inf
+        for ladder in ladders:
+            coarsest = size(ladder[0])
+            if coarsest <= budget:
+                return _finest(ladder, coarsest, budget, size)
+            least = min(least, coarsest)
+        bpp = 8 * least / (item.shape[0] * item.shape[1])
+        raise ValueError(
+            f"item of shape {item.shape} must take at most {self.bpp} bpp; "
+            f"by {self.codec.name} it takes at least {bpp:.4f}"
+        )
+
+
+def family(codec: Codec) -> str:
+    """The specification of a codec without the setting that its ladder varies."""
+    ladder = codec.ladder()
+    keys = tuple(p.name for p in parameters_of(type(codec)))
+    if isinstance(ladder, Ladder):
+        keys = tuple(key for key in keys if key != ladder.parameter)
+    return write_spec(codec.name, codec, keys)
+
+
+def _finest(ladder: Sequence[Codec], coarsest: int, budget: float, size: Callable[[Codec], int]) -> Codec:
+    """The last rung that fits, between the first, which is known to fit, and past the end.
+
+    Sizes grow about geometrically along a ladder, so that the next rung to try is where their logarithm would meet
+    the budget's; every other time it is the middle, lest a bent curve be closed in on from one side only.
+    """
+    low, high, sizes = 0, len(ladder), {0: coarsest}
+    middling = False
+    while high - low > 1:
+        middle = (low + high) // 2
+        if not middling and high in sizes and sizes[high] > sizes[low]:
+            share = math.log(budget / sizes[low]) / math.log(sizes[high] / sizes[low])
+            middle = min(max(low + round(share * (high - low)), low + 1), high - 1)
+        middling = not middling and high in sizes
+        sizes[middle] = size(ladder[middle])
+        low, high = (middle, high) if sizes[middle] <= budget else (low, middle)
+    return ladder[low]
