@@ -4,6 +4,9 @@
 
 The parameters are the fields of a dataclass, and their values are typed by them. A thing that is made of another
 names it in brackets; commas inside brackets belong to the value.
+
+Text is written as it is, or in one pair of brackets that does not belong to it: `encoder=[cjxl {in} {out}]`. That
+is needed for text with a comma, and for text that begins with a bracket. Every bracket in it must be closed.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import dataclasses
 import re
 import typing
 from collections.abc import Callable, Mapping
+from itertools import accumulate
 from typing import Any, Literal, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -28,6 +32,10 @@ class Parameter:
     type: str
     default: Any
     required: bool
+
+
+class ParameterMissing(ValueError):
+    """A parameter without a default was not given."""
 
 
 def split_spec(spec: str) -> tuple[str, dict[str, str]]:
@@ -61,7 +69,7 @@ def build(kind: type[Built], name: str, texts: Mapping[str, str], *, nested: Rea
         values[key] = _value(f"{name}:{key}", types[key], text, nested or {})
     absent = [p.name for p in parameters_of(kind) if p.required and p.name not in values]
     if absent:
-        raise ValueError(f"{name} needs {', '.join(f'{key}=…' for key in absent)}")
+        raise ParameterMissing(f"{name} needs {', '.join(f'{key}=…' for key in absent)}")
     return kind(**values)
 
 
@@ -79,10 +87,18 @@ def write_spec(name: str, thing: Any, keys: tuple[str, ...], *, nested: str = "s
     """The specification of a dataclass instance with the fields ``keys``: the inverse of :func:`build`.
 
     ``nested`` is the attribute that says what stands in the brackets of a field which has a specification itself.
+    ``ValueError`` for text with a bracket too many.
     """
     types = _types(type(thing))
-    pairs = [f"{key}={_written(types[key], getattr(thing, key), nested)}" for key in keys]
+    pairs = [f"{key}={_written(f'{name}:{key}', types[key], getattr(thing, key), nested)}" for key in keys]
     return f"{name}:{','.join(pairs)}" if pairs else name
+
+
+def check_brackets(name: str, text: str) -> str:
+    """``text`` if a specification can hold it: every bracket that it opens is closed, and no other."""
+    if _depths(text)[-1] != 0 or min(_depths(text)) < 0:
+        raise refuse(name, text, "must close every bracket it opens, and no other")
+    return text
 
 
 def _types(kind: type[Any]) -> Mapping[str, Any]:
@@ -95,13 +111,28 @@ def _types(kind: type[Any]) -> Mapping[str, Any]:
 _TYPES: WeakKeyDictionary[type[Any], Mapping[str, Any]] = WeakKeyDictionary()
 
 
-def _written(hint: Any, value: Any, nested: str) -> str:
+def _written(name: str, hint: Any, value: Any, nested: str) -> str:
     """``value`` as text: by the type of its field, so that 1, 1.0 and NumPy's 1.0 are one parameter."""
     if hasattr(value, nested):
         return f"[{getattr(value, nested)}]"
     if hint is bool:
         return str(bool(value)).lower()
+    if hint is str:
+        text = check_brackets(name, str(value))
+        return f"[{text}]" if "," in text or text.startswith("[") else text
     return repr(hint(value)) if hint in (int, float) else str(value)
+
+
+def _unwrapped(text: str) -> str:
+    """What is in the brackets, where one pair of them is around all of ``text``."""
+    depths = _depths(text)
+    whole = text.startswith("[") and depths[-1] == 0 and 0 not in depths[1:-1]
+    return text[1:-1] if whole else text
+
+
+def _depths(text: str) -> list[int]:
+    """How many brackets are open before the first letter and after each."""
+    return list(accumulate(((letter == "[") - (letter == "]") for letter in text), initial=0))
 
 
 def _split_commas(text: str, spec: str) -> list[str]:
@@ -146,9 +177,9 @@ def _value(name: str, hint: Any, text: str, nested: Readers) -> Any:
             raise refuse(name, text, "must be a number")
         return float(text)
     if hint is str:
-        return text
+        return _unwrapped(text)
     if typing.get_origin(hint) is Literal and all(isinstance(c, str) for c in typing.get_args(hint)):
         return one_of(name, text, typing.get_args(hint))
     if hint in nested:
-        return nested[hint](text[1:-1] if text.startswith("[") and text.endswith("]") else text)
+        return nested[hint](_unwrapped(text))
     raise ValueError(f"{name} is a {_type_name(hint)}, which a specification cannot write; use Python")

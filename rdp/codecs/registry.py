@@ -18,7 +18,7 @@ from typing import Any
 from rdp import bitstream
 from rdp.bitstream import DecodeError
 from rdp.core import Codec
-from rdp.spec import Parameter, build, parameters_of, split_spec
+from rdp.spec import Parameter, ParameterMissing, build, parameters_of, split_spec
 
 GROUP = "rdp.codecs"
 
@@ -72,7 +72,8 @@ def parse_codec(spec: str) -> Codec:
 def codec_for_stream(data: bytes) -> Codec:
     """The codec that can decode ``data``, from the name and parameters in its header.
 
-    ``DecodeError`` if the header does not name a codec and exactly the parameters that its decoder needs;
+    ``DecodeError`` if the header does not name a codec and exactly the parameters that its decoder needs, or if
+    the codec has others without a default, as ``command`` has its program;
     ``ImportError``, naming what to install, if the codec is known but cannot be imported.
     """
     spec = bitstream.read_header(data).codec
@@ -83,6 +84,11 @@ def codec_for_stream(data: bytes) -> Codec:
         if point is not None and tuple(texts) != _decoder_parameters(point):
             raise ValueError(f"{name} does not have these in its streams: {', '.join(texts) or 'none'}")
         codec = parse_codec(spec)
+    except ParameterMissing as error:
+        raise DecodeError(
+            f"no decoder for a stream made by {spec!r}: {error}, which no stream says; name the codec yourself, "
+            f"with all that its decoder needs: rdp decompress --codec '{name}:…'"
+        ) from error
     except ValueError as error:
         raise DecodeError(f"no decoder for a stream made by {spec!r}: {error}") from error
     if codec.decoder_spec != spec:
@@ -104,7 +110,9 @@ def _describe(point: metadata.EntryPoint) -> CodecInfo:
         install = f"pip install {' '.join(missing)}" if missing else ""
         return CodecInfo(point.name, False, _reason(point, error), missing, install, (), "", "")
     randomness: Any = kind.common_randomness  # a property where it follows from the parameters
-    missing = tuple(package for package in kind.requires if find_spec(package) is None)
+    requires: Any = kind.requires  # likewise
+    known = requires if isinstance(requires, tuple) else ()
+    missing = tuple(package for package in known if find_spec(package) is None)
     return CodecInfo(
         name=point.name,
         available=not missing,

@@ -165,13 +165,14 @@ def test_errors_say_what_was_given_and_what_would_do(spec, parts):
 def test_every_type_of_field_is_read(third_party):
     codec = parse_codec("demo:base=[jpeg:quality=5,x=[a,b]],level=-2,scale=1e3,on=true,mode=g")
     assert (codec.base, codec.level, codec.scale, codec.on, codec.mode) == (
-        "[jpeg:quality=5,x=[a,b]]",
+        "jpeg:quality=5,x=[a,b]",  # without the brackets around it
         -2,
         1000.0,
         True,
         "g",
     )
     assert parse_codec("demo:base=a=b").base == "a=b"
+    assert parse_codec(codec.spec.replace(",table=()", "")) == codec
     for spec, part in [
         ("demo:on=True", "demo:on='True' must be true or false"),
         ("demo:mode=h", "demo:mode='h' must be one of f, g"),
@@ -260,6 +261,7 @@ def test_streams_find_their_decoder(third_party):
         "demo:level=1,on=maybe",
         "demo:level=1,on=false,base=rm",  # a stream is not to choose what only the encoder chooses
         "demo:level=[,on=false",
+        "strict:level=1,on=false",  # which lacks what no stream says
     ],
 )
 def test_streams_of_unknown_codecs_and_with_other_parameters_are_refused(third_party, named):
