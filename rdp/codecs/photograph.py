@@ -80,3 +80,15 @@ def require_size(name: str, found: tuple[int, int], expected: tuple[int, int]) -
         raise DecodeError(
             f"the {name} payload is {found[0]}×{found[1]}; the header says {expected[0]}×{expected[1]}"
         )
+
+
+def coded_size(height: int, width: int, *, least: int = 16) -> tuple[int, int]:
+    """Even, for chroma at half the resolution, and at least what an encoder takes."""
+    return max(least, height + height % 2), max(least, width + width % 2)
+
+
+def continued(item: Array, *, least: int = 16) -> Array:
+    """The photograph, continued by its last row and column to its :func:`coded_size`."""
+    height, width = item.shape[:2]
+    rows, columns = coded_size(height, width, least=least)
+    return np.pad(item, ((0, rows - height), (0, columns - width), (0, 0)), mode="edge")
