@@ -12,8 +12,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 EVAL := dithered:step=1 circle:scheme=deterministic circle:scheme=private circle:scheme=shared
-PHOTO_CODECS := jpeg:quality=10 jpeg:quality=30 jpeg:quality=75 webp:quality=5 webp:quality=30 \
-	webp:quality=75 jpegxl:distance=8 jpegxl:distance=3 jpegxl:distance=1
+PHOTO_CODECS := jpeg:quality=10 jpeg:quality=30 jpeg:quality=75 jpegxl:distance=8 jpegxl:distance=3 jpegxl:distance=1
 
 .DEFAULT_GOAL := help
 .PHONY: help env verify test test-all check figures bench clean
@@ -47,7 +46,7 @@ verify: env  ## check every claim, evaluate codecs on photographs, draw the figu
 	$(BIN)/rdp eval $(foreach c,$(filter circle%,$(EVAL)),--codec $c) --source circle:size=65536 \
 		--items 16 --metrics squared_error_per_symbol sliced_w2_squared observer_accuracy:classifier=quadratic \
 		--seed $(SEED) --out $(OUT)/eval.jsonl || status=1; \
-	$(BIN)/rdp eval $(foreach c,$(PHOTO_CODECS),--codec $c) $(if $(DATA),--data '$(DATA)') \
+	$(BIN)/rdp eval --preset quick $(foreach c,$(PHOTO_CODECS),--codec $c) $(if $(DATA),--data '$(DATA)') --jobs $(JOBS) \
 		--metrics psnr_db ms_ssim efficientnet_lite0_distance 'energy_distance:features=[crops:of=[dct]]' \
 		--seed $(SEED) --out $(OUT)/eval.jsonl || status=1; \
 	$(BIN)/python -m paper_figures --jobs $(JOBS) --out $(OUT)/figures $(if $(DATA),--data '$(DATA)') \

@@ -2,10 +2,10 @@
 
 Measured here: processor seconds per photograph of some codecs with their distortions, in one process and on one
 thread, on the photographs that are installed; a worker's peak memory; the bytes of one line of a journal; the
-bytes that go to a worker and come back for one photograph, and once for a codec and its source; and what the parent
-itself spends on each item, which bounds how many workers it can keep busy. The rest is multiplication: hours for
-50,000 and 10⁶ photographs of the same size on 2, 64 and 1024 such workers, if the work divides. `--dask ADDRESS`
-measures what an item costs the parent through a scheduler, too.
+bytes that go to a worker and come back for one photograph, and once for a codec and its source; and what the
+parent itself spends on each item, which bounds how many workers it can keep busy. The rest is multiplication:
+hours for 50,000 and 10⁶ photographs of the same size on 2, 64 and 1024 such workers, if the work divides.
+`--dask ADDRESS` measures what an item costs the parent through a scheduler, too.
 """
 
 import argparse

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from rdp.codecs.presets import PRESETS, preset
+from rdp.codecs.presets import PRESETS, Preset, preset
 
 EVAL = f"""\
 Send every item through every codec, decode what was encoded, and average.
@@ -23,7 +23,7 @@ Each item is written to the --out file as soon as it is done. A run that was sto
 goes on where it was when the same command is given again; other codecs may be added
 to the same file. Rates count all bytes of the streams, headers included.
 
-With --bpp, a codec is not evaluated at the setting that is given but at rates: for each
+With --bpp, a --codec is not evaluated at the setting that is given but at rates: for each
 photograph its quality is the finest that fits, and where even the coarsest does not, the
 photograph is downsampled first. What was reached is told.
 
@@ -46,6 +46,9 @@ examples:
   rdp eval --codec circle:levels=2 --source circle:size=65536 --metrics sliced_w2_squared
   rdp eval --codec jpeg:quality=5 --metrics psnr_db 'energy_distance:features=[crops:of=[dct]]'
 """
+
+MOST_TOLD = 5
+"""Different reasons of failure that are told."""
 
 PATIENCE = 1.5
 """Seconds that what is being done has to end after an interruption."""
@@ -127,9 +130,12 @@ def run(arguments: argparse.Namespace) -> int:
     alike: dict[str, list[str]] = {}
     for name, why in failed.items():
         alike.setdefault(why, []).append(name)
-    for why, those in alike.items():
+    for why, those in list(alike.items())[:MOST_TOLD]:
         more = f" and {len(those) - 1} more" if len(those) > 1 else ""
         print(f"rdp eval: {those[0]}{more}: {why}", file=sys.stderr)
+    rest = sum(len(those) for those in list(alike.values())[MOST_TOLD:])
+    if rest:
+        print(f"rdp eval: and {rest} more that failed", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -137,20 +143,22 @@ def _channels(arguments: argparse.Namespace) -> Sequence[Any]:
     from rdp.codecs.registry import parse_codec
     from rdp.codecs.target import AtRate
 
-    plan = preset(arguments.preset) if arguments.preset else None
-    specs = arguments.codec or (plan.codecs if plan else ())
-    if not specs:
+    plan = preset(arguments.preset) if arguments.preset else Preset("", "", (), ())
+    if not (arguments.codec or arguments.preset):
         arguments.error("--codec or --preset must be given")
-    codecs = [parse_codec(spec) for spec in specs]
-    missing = dict.fromkeys(name for codec in codecs for name in codec.requires if find_spec(name) is None)
+    rates = arguments.bpp or plan.bpp
+    if arguments.bpp and arguments.source:
+        raise ValueError("--bpp is for photographs, not for --source")
+    at_rates = [*plan.codecs, *(arguments.codec if arguments.bpp else [])]
+    as_they_are = [*plan.anchors, *(arguments.codec if not arguments.bpp else [])]
+    codecs = {spec: parse_codec(spec) for spec in (*at_rates, *as_they_are)}
+    needed = dict.fromkeys(name for codec in codecs.values() for name in codec.requires)
+    missing = [name for name in needed if find_spec(name) is None]
     if missing:  # now, rather than after the codecs before it
         raise ImportError(f"needs {' '.join(missing)}: pip install {' '.join(missing)}")
-    rates = arguments.bpp or (plan.bpp if plan else ())
-    if not rates:
-        return codecs
-    if arguments.source:
-        raise ValueError("--bpp is for photographs, not for --source")
-    return [AtRate(codec, rate) for codec in codecs for rate in rates]
+    return [AtRate(codecs[spec], rate) for spec in at_rates for rate in rates] + [
+        codecs[spec] for spec in as_they_are
+    ]
 
 
 def _workers(arguments: argparse.Namespace) -> Any:

@@ -61,9 +61,18 @@ LOOKS: Mapping[str, Look] = {
     "lloyd_max": Look("#E69F00", (0, (2, 1.5)), "Lloyd–Max, fixed rate"),
     "diffc_a": Look("#E69F00", (0, (1, 1)), "DiffC-A: posterior sample"),
     "diffc_f": Look("#56B4E9", (0, (5, 1.5)), "DiffC-F: flow"),
+    "lloyd_max_huffman": Look(GREY, (0, (2, 1.5)), "Lloyd–Max"),
+    "dct": Look(INK, (0, (1, 1)), "DCT"),
+    "klt": Look(INK, (0, (5, 1.5)), "KLT"),
     "jpeg": Look("#E69F00", (0, (4, 1.2, 1, 1.2)), "JPEG"),
-    "webp": Look("#009E73", (0, (5, 1.5)), "WebP"),
+    "jpeg2000": Look("#D55E00", (0, (5, 1.5)), "JPEG 2000"),
     "jpegxl": Look("#0072B2", "-", "JPEG XL"),
+    "webp": Look("#009E73", (0, (5, 1.5)), "WebP"),
+    "avif": Look("#009E73", "-", "AVIF"),
+    "av1": Look("#009E73", (0, (1, 1)), "AV1"),
+    "avc": Look("#AA3377", (0, (4, 1.2, 1, 1.2)), "AVC"),
+    "hevc": Look("#AA3377", "-", "HEVC"),
+    "heic": Look("#AA3377", (0, (1, 1)), "HEIC"),
 }
 """What stands for what, in every figure."""
 

@@ -10,6 +10,7 @@ this is integer arithmetic.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,8 @@ class Contexts:
     """What both ends have learnt: how often each magnitude 0 … 15 was seen in each context."""
 
     def __init__(self) -> None:
-        self._counts = [_prior(c) for c in range(2 * (len(_BOUNDS) + 1))]
-        self._tables = [FrequencyTable(counts) for counts in self._counts]
+        self._tables = [_prior(c % (len(_BOUNDS) + 1)) for c in range(2 * (len(_BOUNDS) + 1))]
+        self._counts = [_prior_counts(c % (len(_BOUNDS) + 1)) for c in range(len(self._tables))]
         self._seen = [0] * len(self._counts)
         self._renewal = [32] * len(self._counts)
 
@@ -51,10 +52,14 @@ class Contexts:
         self._seen[context] += len(symbols)
 
 
-def _prior(context: int) -> Integers:
+@cache
+def _prior(context: int) -> FrequencyTable:
+    return FrequencyTable(_prior_counts(context))
+
+
+def _prior_counts(context: int) -> Integers:
     """Before anything is seen: some six sightings, geometric, with a mean that grows with the context."""
-    mean = context % (len(_BOUNDS) + 1)
-    numerator, denominator = 1 + 2 * mean, 4 + 2 * mean  # p(k) ∝ (numerator/denominator)^k
+    numerator, denominator = 1 + 2 * context, 4 + 2 * context  # p(k) ∝ (numerator/denominator)^k
     weights = [numerator**k * denominator ** (_ESCAPE - k) for k in range(_ESCAPE + 1)]
     total = sum(weights)
     return np.array([1 + 6 * _SCALE * w // total for w in weights], dtype=np.int64)

@@ -9,12 +9,13 @@ from rdp.validate import refuse
 
 @dataclass(frozen=True)
 class Preset:
-    """Codecs by their specifications, each at all rates ``bpp``; without rates at the settings as they stand."""
+    """``codecs`` by their specifications, each at all rates ``bpp``; ``anchors`` at the settings as they stand."""
 
     name: str
     summary: str
     codecs: tuple[str, ...]
-    bpp: tuple[float, ...] = ()
+    bpp: tuple[float, ...]
+    anchors: tuple[str, ...] = ()
 
 
 _CLASSICAL = ("jpeg", "jpeg2000", "webp", "jpegxl", "avif", "heic", "avc", "hevc", "av1")
@@ -24,15 +25,16 @@ PRESETS = {
     for preset in (
         Preset(
             "kodak",
-            "nine classical codecs at six rates; meant for the 24 Kodak photographs, with --data",
+            "nine classical codecs at six rates; meant for the 24 Kodak photographs, --data",
             _CLASSICAL,
             (0.07, 0.11, 0.25, 0.5, 1.0, 2.0),
         ),
         Preset(
             "quick",
-            "the same nine at one rate, and three anchors without loss",
+            "the same nine at one rate, and what they need without loss",
             _CLASSICAL,
             (0.25,),
+            ("png", "webp_lossless", "jpegxl:distance=0"),
         ),
     )
 }

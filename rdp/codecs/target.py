@@ -103,17 +103,17 @@ def family(codec: Codec) -> str:
 def _finest(ladder: Sequence[Codec], coarsest: int, budget: float, size: Callable[[Codec], int]) -> Codec:
     """The last rung that fits, between the first, which is known to fit, and past the end.
 
-    Sizes grow about geometrically along a ladder, so that the next rung to try is where their logarithm would meet
-    the budget's; every other time it is the middle, lest a bent curve be closed in on from one side only.
+    Sizes grow about geometrically along a ladder, so that the next rung to try is the one before their logarithm
+    would meet the budget's, and the middle where that did not halve what is open twice in a row.
     """
-    low, high, sizes = 0, len(ladder), {0: coarsest}
-    middling = False
+    low, high, sizes, slow = 0, len(ladder), {0: coarsest}, 0
     while high - low > 1:
-        middle = (low + high) // 2
-        if not middling and high in sizes and sizes[high] > sizes[low]:
-            share = math.log(budget / sizes[low]) / math.log(sizes[high] / sizes[low])
-            middle = min(max(low + round(share * (high - low)), low + 1), high - 1)
-        middling = not middling and high in sizes
-        sizes[middle] = size(ladder[middle])
-        low, high = (middle, high) if sizes[middle] <= budget else (low, middle)
+        at = (low + high) // 2
+        if slow < 2 and high in sizes:
+            share = math.log(budget / sizes[low]) / math.log(max(sizes[high] / sizes[low], 1 + 1e-9))
+            at = min(max(low + math.floor(share * (high - low)), low + 1), high - 1)
+        open_before = high - low
+        sizes[at] = size(ladder[at])
+        low, high = (at, high) if sizes[at] <= budget else (low, at)
+        slow = slow % 2 + 1 if 2 * (high - low) > open_before else 0
     return ladder[low]

@@ -11,6 +11,7 @@ import hashlib
 import io
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.util import find_spec
@@ -104,7 +105,8 @@ def read_photograph(path: str | Path) -> Photograph:
     Bilevel images become 0 and 255, palettes the colours they stand for; an orientation from EXIF is applied
     and an alpha channel that is opaque everywhere dropped. Of a JPEG with further pictures behind the first
     (a preview, a gain map) it is the first. ``ValueError``, with the file and what to do, for anything that
-    is damaged, too large (2²⁸ samples, judged by its header) or not exactly 8-bit grey or RGB.
+    is damaged, too large (2²⁸ samples, judged by its header) or not exactly 8-bit grey or RGB. Whatever a file
+    makes of itself when it is unpacked, memory stays below 6 bytes for each of that many samples.
     """
     path = Path(path)
     if not path.is_file():
@@ -119,9 +121,10 @@ def read_photograph(path: str | Path) -> Photograph:
             flaw = _flaw_of_header(image, file)
             if flaw is None:
                 image.load()
-                flaw = _flaw_of_samples(image)
-            if flaw is None:
-                return _samples(image)
+                array = _samples(image)
+                if array is not None:
+                    return array
+                flaw = "has transparent pixels: lay it over a background first"
         # Pillow answers damage with SyntaxError, OSError, EOFError, struct.error, ValueError and others.
         except Exception as error:
             raise ValueError(f"{path} is not a readable image: {str(error) or repr(error)}") from error
@@ -193,41 +196,53 @@ def _opened(file: IO[bytes]) -> ImageFile:
     from PIL import BmpImagePlugin, JpegImagePlugin, PngImagePlugin, PpmImagePlugin, TiffImagePlugin
     from PIL import WebPImagePlugin as WebP
 
-    head = file.read(16)
+    head = file.read(30)
     file.seek(0)
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         PngImagePlugin.PngImageFile(file).verify()  # the checksums up to the end, which decoding leaves out
         file.seek(0)
         return PngImagePlugin.PngImageFile(file)
     if head.startswith(b"\xff\xd8\xff"):
+        _check_scans(file)
         return JpegImagePlugin.JpegImageFile(file)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        if head[12:16] == b"VP8X":  # says the size; the reader allocates all of it at once
+            _check_size(*(1 + int.from_bytes(head[at : at + 3], "little") for at in (24, 27)), 3)
         return WebP.WebPImageFile(file)
     if head[:2] == b"BM":
         return BmpImagePlugin.BmpImageFile(file)
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return TiffImagePlugin.TiffImageFile(file)
     if re.match(rb"P[1-6]\s", head):
-        return PpmImagePlugin.PpmImageFile(file)
+        size = _checked_netpbm(file)
+        ppm = PpmImagePlugin.PpmImageFile(file)
+        if ppm.size != size:
+            raise ValueError("the numbers of its header can be read in two ways")
+        return ppm
     raise ValueError("its first bytes are not those of a PNG, JPEG, WebP, BMP, TIFF or PPM file")
+
+
+_DEEP = "does not have unsigned samples of 8 bits: convert it first, so that the loss is yours to judge"
 
 
 def _flaw_of_header(image: ImageFile, file: IO[bytes]) -> str | None:
     """Why this cannot be an item, from what is known before anything is decoded."""
-    width, height = image.size
-    samples = width * height * (1 if image.mode in ("1", "L") else 3)
-    if samples > MOST_ELEMENTS:
-        return f"is {width}×{height}: an item has at most {MOST_ELEMENTS} samples; cut it into pieces"
+    _check_size(*image.size, 1 if image.mode in ("1", "L") else 3)
+    if _tile(image) > MOST_ELEMENTS:
+        return f"is made of tiles of {_tile(image)} samples: {MOST_ELEMENTS} at most are read"
     if _is_deep(image, file) or image.mode.startswith(("I", "F")):
-        return (
-            "does not have unsigned samples of 8 bits: convert it first, so that the loss is yours to judge"
-        )
-    if getattr(image, "n_frames", 1) > 1:
+        return _DEEP
+    if getattr(image, "is_animated", False):  # n_frames would count all of them
         return "has more than one frame: save each as its own file"
     known = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBX", "RGBA", "RGBa")
     if image.mode not in known:
         return f"has colour space {image.mode}: convert it to RGB first"
     return None
+
+
+def _check_size(width: int, height: int, channels: int) -> None:
+    if width * height * channels > MOST_ELEMENTS:
+        raise _Flaw(f"is {width}×{height}: an item has at most {MOST_ELEMENTS} samples; cut it into pieces")
 
 
 def _is_deep(image: ImageFile, file: IO[bytes]) -> bool:
@@ -236,43 +251,94 @@ def _is_deep(image: ImageFile, file: IO[bytes]) -> bool:
         tags: Any = image.tag_v2  # type: ignore[attr-defined]
         bits, kinds = tags.get(258, (1,)), tags.get(339, (1,))  # BitsPerSample, SampleFormat
         return any(b > 8 for b in bits) or any(kind != 1 for kind in kinds)
-    if image.format not in ("PNG", "PPM"):
+    if image.format != "PNG":
         return False
     at = file.tell()
-    file.seek(0)
-    head = file.read(2**16)
+    file.seek(24)
+    depth = file.read(1)[0]  # in IHDR, which the reader has found to be the first chunk
     file.seek(at)
-    if image.format == "PNG":
-        return head[24] > 8  # the bit depth in IHDR, which the reader has found to be the first chunk
+    return depth > 8
+
+
+def _tile(image: ImageFile) -> int:
+    """Samples of one tile of a TIFF file, which is unpacked whole however little of it is in the picture."""
+    tags: Any = image.tag_v2 if image.format == "TIFF" else {}  # type: ignore[attr-defined]
+    width, length, samples = (int(tags.get(tag, 1)) for tag in (322, 323, 277))
+    return width * length * samples
+
+
+_MOST_SCANS = 100
+"""Of a JPEG. Encoders write a dozen; each empty one costs forty bytes, and a decoder a pass over the picture."""
+_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
+
+
+def _check_scans(file: IO[bytes]) -> None:
+    """``ValueError`` for a JPEG with more scans than any encoder writes."""
+    data = file.read()
+    file.seek(0)
+    at, scans = 2, 0
+    while (marker := _MARKER.search(data, at)) is not None and marker[1] != b"\xd9":
+        at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
+        scans += marker[1] == b"\xda"
+        if scans > _MOST_SCANS:
+            raise ValueError(f"it has more than {_MOST_SCANS} scans: save it anew, with fewer")
+
+
+def _checked_netpbm(file: IO[bytes]) -> tuple[int, int]:
+    """Width and height in the header of a PPM, PGM or PBM file; ``ValueError`` for what Pillow reads otherwise.
+
+    It scales samples that do not end at 255 to 8 bits without a word, joins numbers across a comment, and takes
+    minutes for a megabyte of comments.
+    """
+    head = file.read(2**16)
     space = rb"(?:\s|#[^\n\r]*[\n\r])+"
-    header = re.match(rb"P[2356]" + space + rb"\d+" + space + rb"\d+" + space + rb"(\d+)", head)
-    return header is not None and int(header[1]) != 255
+    rest = rb"\s" if head[:2] in (b"P1", b"P4") else space + rb"(\d{1,9})\s"
+    header = re.match(rb"P[1-6]" + space + rb"(\d{1,9})" + space + rb"(\d{1,9})" + rest, head)
+    if header is None:
+        raise ValueError("its header is not width, height and largest sample, within 65536 bytes")
+    if header.lastindex == 3 and int(header[3]) != 255:
+        raise ValueError(_DEEP)
+    file.seek(header.end())
+    if head[:2] in (b"P1", b"P2", b"P3") and b"#" in file.read():
+        raise ValueError("it has comments among its samples, which the format does not allow")
+    file.seek(0)
+    return int(header[1]), int(header[2])
 
 
-def _flaw_of_samples(image: ImageFile) -> str | None:
-    if image.has_transparency_data and image.convert("RGBA").getchannel("A").getextrema() != (255, 255):
-        return "has transparent pixels: lay it over a background first"
-    return None
+_BAND = 2**22
+"""Pixels that are converted at a time, so that a large picture is not in memory more often than it must be."""
 
 
-def _samples(image: ImageFile) -> Photograph:
-    from PIL.Image import Transpose
-
-    upright = {
-        2: Transpose.FLIP_LEFT_RIGHT,
-        3: Transpose.ROTATE_180,
-        4: Transpose.FLIP_TOP_BOTTOM,
-        5: Transpose.TRANSPOSE,
-        6: Transpose.ROTATE_270,
-        7: Transpose.TRANSVERSE,
-        8: Transpose.ROTATE_90,
-    }
-    method = upright.get(_orientation(image))
+def _samples(image: ImageFile) -> Photograph | None:
+    """The picture upright, or None if it has transparent pixels."""
     grey = image.mode in ("1", "L", "LA", "La")
-    whole = image.convert("LA" if grey else "RGBA") if image.has_transparency_data else image
-    plain = whole.convert("L" if grey else "RGB")
-    array = np.array(plain.transpose(method) if method is not None else plain)
-    return array[:, :, None] if grey else array
+    width, height = image.size
+    array = np.empty((height, width, 1 if grey else 3), np.uint8)
+    rows = max(1, _BAND // width)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        band = image.crop((0, top, width, bottom))
+        if band.has_transparency_data:
+            if band.convert("RGBA").getchannel("A").getextrema() != (255, 255):
+                return None
+            band = band.convert("LA" if grey else "RGBA")
+        array[top:bottom] = np.asarray(band.convert("L" if grey else "RGB")).reshape(
+            -1, width, array.shape[2]
+        )
+    turned = _UPRIGHT.get(_orientation(image), lambda a: a)(array)
+    return np.ascontiguousarray(turned)
+
+
+# What an orientation does to rows and columns; swapaxes mirrors at the diagonal.
+_UPRIGHT: dict[int, Callable[[Photograph], Photograph]] = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+    7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda a: a.swapaxes(0, 1)[::-1],
+}
 
 
 def _orientation(image: ImageFile) -> Any:

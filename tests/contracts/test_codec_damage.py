@@ -46,10 +46,10 @@ def smallest(codec):
 
 
 def refused(codec, data):
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(DecodeError):
         decode(codec, data)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 pytestmark = pytest.mark.slow
@@ -129,7 +129,7 @@ def attack(spec, mutations):
         print(f"mutation {number} of {name}", flush=True)
         rng = private_rng(17, number)
         stream = next(damage.mutated_payloads(streams[name], n=1, rng=rng))
-        start = time.perf_counter()
+        start = time.process_time()
         try:
             recon = codec_for_stream(stream).decode(stream, rng=private_rng(2))
         except DecodeError as error:
@@ -138,7 +138,7 @@ def attack(spec, mutations):
         else:
             assert recon.shape == ITEMS[name].shape
             assert recon.dtype == np.uint8
-        assert time.perf_counter() - start < 1
+        assert time.process_time() - start < 1
     print(f"{mutations} done")
 
 

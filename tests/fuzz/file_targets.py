@@ -8,6 +8,7 @@ import math
 import os
 import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -57,10 +58,8 @@ def of_spec(data: bytes) -> None:
     text = data.decode("utf-8", "surrogateescape")
     name, _ = split_spec(text)
     for parse in (parse_source, parse_divergence):
-        try:
+        with suppress(ValueError):
             parse(text)
-        except ValueError:
-            pass
     codec = parse_codec(text)
     require(isinstance(codec, Codec) and codec.name == name, f"{codec!r} for {text!r}")
     require(parse_codec(codec.spec) == codec, f"{codec.spec!r} is another codec than {text!r}")
@@ -72,7 +71,7 @@ def specs() -> list[bytes]:
         b"circle:levels=3,scheme=private",
         b"dithered:step=1e-3,variance=2.5",
         b"downsampled:of=[jpegxl:distance=0.5],factor=3",
-        b"command:encoder=[cp {in} {out}],decoder=[cp {in} {out}],qualities=[1,2,3],suffix=.png",
+        b"command:encoder=[cp {in} {out} {quality}],decoder=[cp {in} {out}],qualities=[1,2,3],suffix=.png",
         b"gaussian:size=64,variance=2",
         b"energy_distance:features=[crops:of=[dct:side=8],side=32]",
         b"lloyd_max:levels=4,prediction=true,design=lloyd",
@@ -95,9 +94,20 @@ def of_journal(data: bytes) -> None:
     require([record for _, record in records] == list(read(path)), "two readers differ")
 
 
+DEEP = b'{"a":' + b"[" * 2000 + b"]" * 2000 + b"}\n"
+"""Deeper than Python's recursion goes."""
+
+
 def journals() -> list[bytes]:
     line = json.dumps({"item": 1, "bits": 8.5, "of": {"a": [1, "inf", None, "é"]}}).encode() + b"\n"
-    return [b"", line, line + line[:9], b'{"a": NaN}\n', b'{"a":' + b"[" * 30 + b"]" * 30 + b"}\n", b"{}\n{}\n"]
+    return [
+        b"",
+        line,
+        line + line[:9],
+        b'{"a": NaN}\n',
+        b'{"a":' + b"[" * 30 + b"]" * 30 + b"}\n",
+        b"{}\n{}\n",
+    ]
 
 
 def of_places(data: bytes) -> None:
@@ -106,10 +116,7 @@ def of_places(data: bytes) -> None:
         if not (folder() / "features").stat().st_size:
             for array in ARRAYS:
                 store.append(array)
-        try:
-            place: Any = json.loads(data)
-        except (ValueError, RecursionError):
-            return
+        place: Any = json.loads(data) if len(data) < 1000 else None
         if not isinstance(place, dict):
             return
         found = store.read(place)
@@ -121,7 +128,8 @@ ARRAYS = (np.arange(6.0).reshape(2, 3), np.zeros((0, 4)), np.ones(2))
 
 def places() -> list[bytes]:
     with FeatureStore() as store:
-        return [json.dumps(store.append(array)).encode() for array in ARRAYS]
+        found = [json.dumps(store.append(array)).encode() for array in ARRAYS]
+    return [*found, b'{"at":Infinity,"shape":[0,1e9],"crc32":0}']
 
 
 def of_results(data: bytes) -> None:
@@ -147,7 +155,7 @@ def results() -> list[bytes]:
     }
     whole = {**run, "items": 2, "divergences": {"w2": {"value": 1.5, "stderr": 0.1, "n": 2, "bias": 0.0}}}
     lines = [json.dumps(r).encode() for r in (item, {**item, "item": 1, "bits": "inf"}, whole)]
-    return [b"\n".join(lines) + b"\n", lines[0] + b"\n", lines[2] + b"\n", b""]
+    return [b"\n".join(lines) + b"\n", lines[0] + b"\n", lines[2] + b"\n", b"", DEEP]
 
 
 def of_report(data: bytes) -> None:

@@ -29,7 +29,7 @@ class Finding(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """``run`` reads one input; ``seeds`` are inputs that it accepts.
+    """``run`` reads one input; ``seeds`` are inputs to begin with.
 
     ``refusals`` are the errors that it documents. ``sealed`` inputs are streams of :mod:`rdp.bitstream`, whose
     checksums are made anew after a mutation.
