@@ -82,7 +82,7 @@ def data(
     there = [name for name in names if name not in gone]
     sheets: list[dict[str, Any]] = []
     for target in targets:
-        crops = []
+        crops: list[dict[str, Any]] = []
         for name in there:
             progress(len(sheets) * len(there) + len(crops), len(targets) * len(there))
             crops.append(_coded(name, target, item, box, seed))

@@ -103,7 +103,7 @@ def unpack(data: bytes, *, partial: bool = False) -> tuple[Header, list[bytes]]:
             break
         segment = reader.take(reader.varint("segment length"), "segment")
         seal = zlib.crc32(segment, seal)
-        if reader.take(4, "segment checksum") != seal.to_bytes(4, "little"):
+        if int.from_bytes(reader.take(4, "segment checksum"), "little") != seal:
             raise DecodeError(f"checksum of segment {len(segments)} does not match: the stream is damaged")
         segments.append(segment)
     if reader.at != len(data):
@@ -158,19 +158,24 @@ class _Reader:
         return piece
 
     def byte(self, what: str) -> int:
-        return self.take(1, what)[0]
+        if self.at == len(self.data):
+            raise DecodeError(f"the stream ends inside its {what}")
+        self.at += 1
+        return self.data[self.at - 1]
 
     def varint(self, what: str, *, most: int = 2**64 - 1) -> int:
-        value = 0
-        for shift in range(0, 70, 7):
-            byte = self.byte(what)
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                if byte == 0 and shift > 0:
-                    raise DecodeError(f"{what} is not in its shortest form")
-                break
-        else:
-            raise DecodeError(f"{what} has more than 64 bits")
+        byte = value = self.byte(what)
+        if byte >= 0x80:  # one byte is by far the commonest, and a million segments are a million of these
+            value &= 0x7F
+            for shift in range(7, 70, 7):
+                byte = self.byte(what)
+                value |= (byte & 0x7F) << shift
+                if byte < 0x80:
+                    break
+            else:
+                raise DecodeError(f"{what} has more than 64 bits")
+            if byte == 0:
+                raise DecodeError(f"{what} is not in its shortest form")
         if value > most:
             raise DecodeError(f"{what}={value} must be at most {most}")
         return value

@@ -49,7 +49,7 @@ class FeatureStore:
         """The array at a place. ``ValueError`` if it is not there, or not what was written."""
         try:
             at, shape, crc = int(place["at"]), tuple(map(int, place["shape"])), int(place["crc32"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):  # infinity is no integer
             raise ValueError(f"place={place!r} must tell at, shape and crc32") from None
         size = 8 * math.prod(shape)
         end = self._file.seek(0, 2)

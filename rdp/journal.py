@@ -180,7 +180,10 @@ def _records(file: Any, name: str) -> Iterator[tuple[int, Record]]:
 
 
 def _parsed(line: bytes) -> Record:
-    record: Record = _numbers(json.loads(line))
+    try:
+        record: Record = _numbers(json.loads(line))
+    except RecursionError:
+        raise ValueError("its brackets are nested too deeply") from None
     return record
 
 

@@ -29,6 +29,7 @@ TEST_YOUR_CODER = (ROOT / "docs" / "test-your-coder.md").read_text(encoding="utf
 DENOISERS = (ROOT / "docs" / "denoisers.md").read_text(encoding="utf-8")
 GAUSSIAN_VECTORS = (ROOT / "docs" / "gaussian-simulation.md").read_text(encoding="utf-8")
 REALISM = (ROOT / "docs" / "realism.md").read_text(encoding="utf-8")
+EVALUATION = (ROOT / "docs" / "evaluation.md").read_text(encoding="utf-8")
 WHICH_CODER = (ROOT / "docs" / "which-coder.md").read_text(encoding="utf-8")
 
 
@@ -70,6 +71,19 @@ def test_readme_commands(tmp_path):
     back, photo = read_photograph(tmp_path / "back.png"), read_photograph(tmp_path / "photo.png")
     assert back.shape == photo.shape
     assert np.mean((back.astype(float) - photo) ** 2) < 100
+
+
+def test_the_guide_to_evaluation():
+    number, failed = session(EVALUATION, "pycon")
+    assert number > 10
+    assert failed == 0
+    options = subprocess.run(
+        [sys.executable, "-m", "rdp.cli", "eval", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    for option in re.findall(
+        r"--\w+", " ".join(blocks(EVALUATION, "console")).replace("--anchor", "").replace("--psnr", "")
+    ):
+        assert option in options, option
 
 
 def test_readme_names_what_there_is():

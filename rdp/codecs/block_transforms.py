@@ -1,5 +1,6 @@
 """Orthonormal transforms of square blocks: the cosine transform, and the Karhunen–Loève transform of blocks.
- A basis is a matrix of integers, its orthonormal rows times a power of two. Blocks and coefficients are integers
+
+A basis is a matrix of integers, its orthonormal rows times a power of two. Blocks and coefficients are integers
 too, below 2⁵³ with all their sums, so that floats hold them exactly: transforms are the same on every machine,
 in whatever order a library adds.
 """

@@ -1,5 +1,6 @@
 """Arithmetic coding of quantised transform coefficients, with tables that both ends learn on the way.
- Most coefficients are 0, and where one is large so are its neighbours: in frequency, within a block, and in
+
+Most coefficients are 0, and where one is large so are its neighbours: in frequency, within a block, and in
 space, in the blocks around it. So coefficients are coded one frequency at a time, low ones first, of every
 second block (as on a chessboard) and then of the others. The sum of the magnitudes that are known around a
 coefficient is its *context*. Each context has a frequency table, counted from what has been coded under it so
@@ -23,9 +24,8 @@ Neighbours = Sequence[Sequence[tuple[int, int]]]
 """For each frequency, earlier ones that tell of its magnitude, with integer weights."""
 
 _ESCAPE = 15  # this symbol stands for 15 and above; what is above 15 follows
-_BOUNDS = np.array(
-    [1, 2, 3, 4, 6, 8, 11, 15, 21, 29, 41, 61, 91]
-)  # of the contexts, by the sum of magnitudes
+# Of the contexts, by the sum of magnitudes.
+_BOUNDS = np.array([1, 2, 3, 4, 6, 8, 11, 15, 21, 29, 41, 61, 91])
 _REST = Elias("gamma")
 _SCALE = 64  # of counts, so that what is assumed at first can be fractions of a sighting
 

@@ -1,5 +1,6 @@
 r"""Pulse-code modulation with the best quantiser, as Lloyd in 1957 and Max in 1960 had it, and Huffman's code.
- A quantiser with the least squared error for its number of levels has every value at its nearest level, and
+
+A quantiser with the least squared error for its number of levels has every value at its nearest level, and
 every level at the mean of its values [lloyd1982], [max1960]. Lloyd's first method takes turns at the two, and
 each turn lowers the error; but both may hold at a quantiser that is not the best. Of a histogram the best one is
 found without any such luck, by dynamic programming over the places where cells begin [bruce1965].
@@ -30,6 +31,9 @@ from rdp.validate import integer, one_of
 
 MOST_PIXELS = 2**24
 """Of one photograph. A constant one has no bits: the bytes alone do not bound what a decoder allocates."""
+
+MOST_DIAGONALS = 2**16
+"""Of one photograph with prediction, which goes from one diagonal to the next: height and width together."""
 
 _LEVELS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 256)
 _WIDTH = 9  # bits of a level in the stream
@@ -96,7 +100,7 @@ class LloydMax(PhotographCodec):
     what that leaves of the original. A sample costs at least one bit, as every Huffman code of two words or more
     does; what comes close to one bit a pixel is a silhouette, and that was the point of all that came later.
 
-    Photographs have at most 2²⁴ pixels.
+    Photographs have at most 2²⁴ pixels; with ``prediction`` height and width add up to 2¹⁶ at most.
     """
 
     name: ClassVar[str] = "lloyd_max"
@@ -118,7 +122,7 @@ class LloydMax(PhotographCodec):
 
     def payload(self, item: Array) -> bytes:
         """For each channel the number of levels less 1, the levels, the table of the code, and the samples."""
-        _check_size(*item.shape[:2])
+        self._check_size(*item.shape[:2])
         parts: list[Bits] = []
         for c in range(item.shape[2]):
             x = item[:, :, c].astype(np.int64)
@@ -139,7 +143,7 @@ class LloydMax(PhotographCodec):
     def picture(self, payload: bytes, height: int, width: int, channels: int) -> Array:
         """Level by level, and sum by sum."""
         try:
-            _check_size(height, width)
+            self._check_size(height, width)
         except ValueError as error:
             raise DecodeError(str(error)) from None
         bits, at = from_bytes(payload), 0
@@ -161,14 +165,17 @@ class LloydMax(PhotographCodec):
         require_end(bits, at)
         return out
 
+    def _check_size(self, height: int, width: int) -> None:
+        if height * width > MOST_PIXELS:
+            raise ValueError(f"a photograph of {height}×{width} must have at most {MOST_PIXELS} pixels")
+        if self.prediction and height + width > MOST_DIAGONALS:
+            raise ValueError(
+                f"a photograph of {height}×{width} must have sides that add up to at most {MOST_DIAGONALS}"
+            )
+
     def multiply_adds(self, shape: tuple[int, ...]) -> Mapping[str, float]:
         """None for a sample, only comparisons and table look-ups; the design sees but a histogram."""
         return {"encode": 0.0, "decode": 0.0}
-
-
-def _check_size(height: int, width: int) -> None:
-    if height * width > MOST_PIXELS:
-        raise ValueError(f"a photograph of {height}×{width} must have at most {MOST_PIXELS} pixels")
 
 
 def _rounded(total: Integers, weight: Integers) -> Integers:

@@ -115,5 +115,5 @@ def _finest(ladder: Sequence[Codec], coarsest: int, budget: float, size: Callabl
         open_before = high - low
         sizes[at] = size(ladder[at])
         low, high = (at, high) if sizes[at] <= budget else (low, at)
-        slow = slow % 2 + 1 if 2 * (high - low) > open_before else 0
+        slow = slow + 1 if 2 * (high - low) > open_before else 0
     return ladder[low]

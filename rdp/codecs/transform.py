@@ -1,9 +1,11 @@
 r"""Transform coding of photographs: blocks, an orthonormal transform, a uniform quantiser, an arithmetic coder.
- Where samples are correlated, a transform gathers what they share in few coefficients. The error of all
+
+Where samples are correlated, a transform gathers what they share in few coefficients. The error of all
 coefficients is that of all samples, so one step for all of them is best for squared error, and small
 coefficients cost next to nothing [huang1963]. :class:`DCTCodec` uses the cosine transform [ahmed1974],
 :class:`KLTCodec` the transform that is best for the photograph at hand, which the decoder must be told.
- The two ends do the same on every machine: all that is added up are integers
+
+The two ends do the same on every machine: all that is added up are integers
 (:mod:`rdp.codecs.block_transforms`).
 """
 
@@ -236,8 +238,8 @@ class KLTCodec(TransformCodec):
 
     ``basis`` is ``"separable"``, two matrices b × b, or ``"full"``, one b² × b² for blocks of 4 or 8. Its
     entries are sent as 11-bit integers. It is the best transform for Gaussian blocks of one law [huang1963].
-    Photographs are flat in one place and have edges in another: at equal error the cosine transform, for which
-    nothing is sent, takes fewer bits.
+    Photographs are flat in one place and have edges in another, and the coder of the indices adapts to that: on
+    those that were tried the cosine transform, for which nothing is sent, takes no more bits at equal error.
     """
 
     name: ClassVar[str] = "klt"

@@ -1,5 +1,6 @@
 r"""Huffman's code: the shortest code of whole bits for symbols whose counts are known.  [huffman1952]
- Symbols that occur n_s times get code words of l_s bits such that Σ n_s l_s is least among all codes that can be
+
+Symbols that occur n_s times get code words of l_s bits such that Σ n_s l_s is least among all codes that can be
 told apart bit by bit, those with Σ 2^{−l_s} ≤ 1 [kraft1949]. It costs at least the entropy of the counts and
 less than one bit more [cover2006, Thm 5.4.1]. That bit is what arithmetic coding saves where one symbol is very
 likely: see :mod:`rdp.coders.entropy`.

@@ -61,7 +61,7 @@ def read_claims(problems: list[str], path: Path) -> Claims | None:
 def _comparisons(path: Path) -> Iterator[tuple[Record, Checked]]:
     try:
         records = json.loads(path.read_bytes())
-    except ValueError as error:  # not JSON, or not even text
+    except (ValueError, RecursionError) as error:  # not JSON, or nested too deeply, or not even text
         raise ValueError(f"{shown(path)} is not JSON: {error}") from None
     if not isinstance(records, list):
         raise ValueError(f"{shown(path)}, line 1: there must be a list of records")
@@ -123,7 +123,7 @@ def _figure(folder: Path, stem: str, anchor: str) -> Iterator[Figure]:
         raise ValueError(f"{picture.name} is not a PNG image")
     try:
         record = json.loads(numbers.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{numbers.name} is not JSON: {error}") from None
     with at(f"{numbers.name}, line 1"):
         require(record, name=str, caption=str, seed=object, n=object, versions=dict)

@@ -118,17 +118,18 @@ def read_photograph(path: str | Path) -> Photograph:
     with file:
         try:
             image = _opened(file)
-            flaw = _flaw_of_header(image, file)
-            if flaw is None:
-                image.load()
-                array = _samples(image)
-                if array is not None:
-                    return array
-                flaw = "has transparent pixels: lay it over a background first"
+            _check_header(image, file)
+            image.load()
+            return _samples(image)
+        except _Flaw as flaw:
+            raise ValueError(f"{path} {flaw}") from None
         # Pillow answers damage with SyntaxError, OSError, EOFError, struct.error, ValueError and others.
         except Exception as error:
             raise ValueError(f"{path} is not a readable image: {str(error) or repr(error)}") from error
-    raise ValueError(f"{path} {flaw}")
+
+
+class _Flaw(Exception):
+    """Why a file that can be read is no item, to be said after its name."""
 
 
 def write_photograph(path: str | Path, array: NDArray[Any]) -> None:
@@ -207,7 +208,8 @@ def _opened(file: IO[bytes]) -> ImageFile:
         return JpegImagePlugin.JpegImageFile(file)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         if head[12:16] == b"VP8X":  # says the size; the reader allocates all of it at once
-            _check_size(*(1 + int.from_bytes(head[at : at + 3], "little") for at in (24, 27)), 3)
+            width, height = (1 + int.from_bytes(head[at : at + 3], "little") for at in (24, 27))
+            _check_size(width, height, 3)
         return WebP.WebPImageFile(file)
     if head[:2] == b"BM":
         return BmpImagePlugin.BmpImageFile(file)
@@ -217,7 +219,7 @@ def _opened(file: IO[bytes]) -> ImageFile:
         size = _checked_netpbm(file)
         ppm = PpmImagePlugin.PpmImageFile(file)
         if ppm.size != size:
-            raise ValueError("the numbers of its header can be read in two ways")
+            raise _Flaw("has a header that can be read in two ways")
         return ppm
     raise ValueError("its first bytes are not those of a PNG, JPEG, WebP, BMP, TIFF or PPM file")
 
@@ -225,19 +227,18 @@ def _opened(file: IO[bytes]) -> ImageFile:
 _DEEP = "does not have unsigned samples of 8 bits: convert it first, so that the loss is yours to judge"
 
 
-def _flaw_of_header(image: ImageFile, file: IO[bytes]) -> str | None:
-    """Why this cannot be an item, from what is known before anything is decoded."""
+def _check_header(image: ImageFile, file: IO[bytes]) -> None:
+    """``_Flaw`` for what cannot be an item, from what is known before anything is decoded."""
     _check_size(*image.size, 1 if image.mode in ("1", "L") else 3)
     if _tile(image) > MOST_ELEMENTS:
-        return f"is made of tiles of {_tile(image)} samples: {MOST_ELEMENTS} at most are read"
+        raise _Flaw(f"is made of tiles of {_tile(image)} samples: {MOST_ELEMENTS} at most are read")
     if _is_deep(image, file) or image.mode.startswith(("I", "F")):
-        return _DEEP
+        raise _Flaw(_DEEP)
     if getattr(image, "is_animated", False):  # n_frames would count all of them
-        return "has more than one frame: save each as its own file"
+        raise _Flaw("has more than one frame: save each as its own file")
     known = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBX", "RGBA", "RGBa")
     if image.mode not in known:
-        return f"has colour space {image.mode}: convert it to RGB first"
-    return None
+        raise _Flaw(f"has colour space {image.mode}: convert it to RGB first")
 
 
 def _check_size(width: int, height: int, channels: int) -> None:
@@ -273,7 +274,7 @@ _MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
 
 
 def _check_scans(file: IO[bytes]) -> None:
-    """``ValueError`` for a JPEG with more scans than any encoder writes."""
+    """``_Flaw`` for a JPEG with more scans than any encoder writes."""
     data = file.read()
     file.seek(0)
     at, scans = 2, 0
@@ -281,11 +282,11 @@ def _check_scans(file: IO[bytes]) -> None:
         at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2], "big")
         scans += marker[1] == b"\xda"
         if scans > _MOST_SCANS:
-            raise ValueError(f"it has more than {_MOST_SCANS} scans: save it anew, with fewer")
+            raise _Flaw(f"has more than {_MOST_SCANS} scans: save it anew, with fewer")
 
 
 def _checked_netpbm(file: IO[bytes]) -> tuple[int, int]:
-    """Width and height in the header of a PPM, PGM or PBM file; ``ValueError`` for what Pillow reads otherwise.
+    """Width and height in the header of a PPM, PGM or PBM file; ``_Flaw`` for what Pillow reads otherwise.
 
     It scales samples that do not end at 255 to 8 bits without a word, joins numbers across a comment, and takes
     minutes for a megabyte of comments.
@@ -295,12 +296,12 @@ def _checked_netpbm(file: IO[bytes]) -> tuple[int, int]:
     rest = rb"\s" if head[:2] in (b"P1", b"P4") else space + rb"(\d{1,9})\s"
     header = re.match(rb"P[1-6]" + space + rb"(\d{1,9})" + space + rb"(\d{1,9})" + rest, head)
     if header is None:
-        raise ValueError("its header is not width, height and largest sample, within 65536 bytes")
+        raise _Flaw("has another header than width, height and largest sample, within 65536 bytes")
     if header.lastindex == 3 and int(header[3]) != 255:
-        raise ValueError(_DEEP)
+        raise _Flaw(_DEEP)
     file.seek(header.end())
     if head[:2] in (b"P1", b"P2", b"P3") and b"#" in file.read():
-        raise ValueError("it has comments among its samples, which the format does not allow")
+        raise _Flaw("has comments among its samples, which the format does not allow")
     file.seek(0)
     return int(header[1]), int(header[2])
 
@@ -309,8 +310,8 @@ _BAND = 2**22
 """Pixels that are converted at a time, so that a large picture is not in memory more often than it must be."""
 
 
-def _samples(image: ImageFile) -> Photograph | None:
-    """The picture upright, or None if it has transparent pixels."""
+def _samples(image: ImageFile) -> Photograph:
+    """The picture upright; ``_Flaw`` if it has transparent pixels."""
     grey = image.mode in ("1", "L", "LA", "La")
     width, height = image.size
     array = np.empty((height, width, 1 if grey else 3), np.uint8)
@@ -320,11 +321,10 @@ def _samples(image: ImageFile) -> Photograph | None:
         band = image.crop((0, top, width, bottom))
         if band.has_transparency_data:
             if band.convert("RGBA").getchannel("A").getextrema() != (255, 255):
-                return None
+                raise _Flaw("has transparent pixels: lay it over a background first")
             band = band.convert("LA" if grey else "RGBA")
-        array[top:bottom] = np.asarray(band.convert("L" if grey else "RGB")).reshape(
-            -1, width, array.shape[2]
-        )
+        plain = np.asarray(band.convert("L" if grey else "RGB"))
+        array[top:bottom] = plain[:, :, None] if grey else plain
     turned = _UPRIGHT.get(_orientation(image), lambda a: a)(array)
     return np.ascontiguousarray(turned)
 

@@ -279,9 +279,43 @@ def test_a_forged_header_is_refused_at_once_and_in_little_memory(forgery, partia
     assert peak < 200_000
 
 
-@pytest.mark.parametrize("data", [bytes(10_000_000), STREAM + bytes(10_000_000)], ids=["zeros", "followed"])
-def test_ten_megabytes_of_zeros_are_refused_at_once(data):
+ZEROS = bytes(100_000_000)
+LONG = {
+    "zeros": ZEROS,
+    "zeros behind a stream": STREAM + ZEROS,
+    "zeros behind a header": pack(HEADER, []) + ZEROS,
+    "a segment of zeros, damaged": pack(HEADER, [ZEROS])[:-1] + b"\0",
+    "a segment of zeros, cut": pack(HEADER, [ZEROS])[:-1],
+}
+
+
+@pytest.mark.parametrize("partial", [False, True])
+@pytest.mark.parametrize("data", LONG.values(), ids=LONG.keys())
+def test_a_hundred_megabytes_are_refused_within_a_second(data, partial):
+    tracemalloc.start()
     start = time.process_time()
+    try:
+        with pytest.raises(DecodeError):
+            unpack(data, partial=partial)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert time.process_time() - start < 1
+    assert peak < 1.1 * len(data)  # nothing but the segment itself
+
+
+def test_as_many_empty_segments_as_there_can_be():
+    """They are a stream like any other; one more byte, or one fewer, is refused within seconds."""
+    stream = pack(HEADER, [b""] * MOST_SEGMENTS)
+    assert len(stream) < 5 * MOST_SEGMENTS + 100
+    start = time.process_time()
+    assert unpack(stream)[1] == [b""] * MOST_SEGMENTS
     with pytest.raises(DecodeError):
-        unpack(data)
-    assert time.process_time() - start < 0.1
+        unpack(stream[:-1])
+    assert (time.process_time() - start) / 2 < 2  # a second, on a machine with nothing else to do
+    header, count = len(pack(HEADER, [])), MOST_SEGMENTS + 1
+    forged = _forged(count=_varint(count)) + stream[header:]
+    start = time.process_time()
+    with pytest.raises(DecodeError, match=f"number of segments={count} must be at most"):
+        unpack(forged)
+    assert time.process_time() - start < 0.05

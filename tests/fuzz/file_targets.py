@@ -106,6 +106,7 @@ def journals() -> list[bytes]:
         line + line[:9],
         b'{"a": NaN}\n',
         b'{"a":' + b"[" * 30 + b"]" * 30 + b"}\n",
+        DEEP,
         b"{}\n{}\n",
     ]
 
