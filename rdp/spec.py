@@ -23,6 +23,9 @@ from rdp.validate import one_of, refuse
 
 Built = TypeVar("Built")
 
+DEEPEST = 40
+"""Brackets inside brackets in a specification: more than any stream has room for."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Parameter:
@@ -142,6 +145,8 @@ def _split_commas(text: str, spec: str) -> list[str]:
         depth += (letter == "[") - (letter == "]")
         if depth < 0:
             break
+        if depth > DEEPEST:
+            raise refuse("spec", spec, f"must have brackets at most {DEEPEST} deep")
         if letter == "," and depth == 0:
             pieces.append(text[start:at])
             start = at + 1

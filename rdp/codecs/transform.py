@@ -37,7 +37,7 @@ from rdp.core import Array, Codec, Ladder
 from rdp.validate import Floats, integer, one_of, positive, refuse
 
 MOST_PIXELS = 2**24
-"""Of one photograph. A flat one costs next to nothing: the bytes alone do not bound what a decoder allocates."""
+"""Of one photograph in whole blocks. A flat one costs next to nothing: bytes do not bound what a decoder does."""
 
 _FINE = 16  # samples are rounded to 1/16 before the transform
 _PARTS = 64  # reconstruction points are sent in 1/64 of a step
@@ -55,7 +55,7 @@ class TransformCodec(PhotographCodec):
     the encoder for the cells ±1, and for all further ones together: Lloyd's second condition, for two bytes a
     plane.
 
-    Photographs have at most 2²⁴ pixels. ``block`` is 4, 8, 16 or 32 samples.
+    Photographs have at most 2²⁴ pixels in whole blocks. ``block`` is 4, 8, 16 or 32 samples.
     """
 
     decoder_parameters: ClassVar[tuple[str, ...]] = ("step", "block", "chroma")
@@ -89,7 +89,7 @@ class TransformCodec(PhotographCodec):
 
     def payload(self, item: Array) -> bytes:
         """The transform, then plane by plane two reconstruction points and the indices, in one range coder."""
-        _check_size(*item.shape[:2])
+        self._check_size(*item.shape[:2])
         encoder = Encoder()
         planes = [np.rint(_FINE * plane) for plane in to_planes(item, self.chroma)]
         transform = self.put_transform(encoder, cut(planes[0], self.block))
@@ -107,7 +107,7 @@ class TransformCodec(PhotographCodec):
     def picture(self, payload: bytes, height: int, width: int, channels: int) -> Array:
         """All of it backwards."""
         try:
-            _check_size(height, width)
+            self._check_size(height, width)
         except ValueError as error:
             raise DecodeError(str(error)) from None
         decoder = Decoder(payload)
@@ -143,6 +143,13 @@ class TransformCodec(PhotographCodec):
     def _step(self, which: int) -> float:
         return self.step / 2.0 if which and self.chroma == "420" else self.step
 
+    def _check_size(self, height: int, width: int) -> None:
+        if int(np.prod(self._grid((height, width)))) * self.block**2 > MOST_PIXELS:
+            raise ValueError(
+                f"a photograph of {height}×{width} must have at most {MOST_PIXELS} pixels "
+                f"in whole blocks of {self.block}"
+            )
+
     def _grid(self, shape: Sequence[int]) -> tuple[int, int]:
         """Rows and columns of blocks."""
         return -(-shape[0] // self.block), -(-shape[1] // self.block)
@@ -157,11 +164,6 @@ class TransformCodec(PhotographCodec):
         ]
         k[0] = (parts[0] + _PARTS // 2) // _PARTS
         return k * signs, np.array(points) + 128
-
-
-def _check_size(height: int, width: int) -> None:
-    if height * width > MOST_PIXELS:
-        raise ValueError(f"a photograph of {height}×{width} must have at most {MOST_PIXELS} pixels")
 
 
 def _mean(values: Integers, otherwise: int) -> int:

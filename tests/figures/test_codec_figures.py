@@ -264,7 +264,7 @@ def test_no_text_is_cut_off_or_lies_on_another(figure, name, request):
         seen = [
             (text.get_text(), text.get_window_extent())
             for text in picture.findobj(Text)
-            if text.get_text().strip() and id(text) not in ticks
+            if text.get_visible() and text.get_text().strip() and id(text) not in ticks
         ]
     width, height = picture.bbox.size
     assert len(seen) > 12

@@ -13,6 +13,7 @@ from rdp import DecodeError, SharedRandomness, bitstream, private_rng
 from rdp.codecs import parse_codec
 from rdp.feature_store import FeatureStore
 from rdp.journal import Journal, read
+from rdp.realism.divergences import parse_divergence
 from rdp.report import _inputs
 from rdp.results import read_evaluations
 from rdp.sources.mixture_file import PRIOR, mixture_from_bytes
@@ -76,6 +77,19 @@ def test_a_mixture_in_a_strange_archive_is_refused():
     for other in (single.getvalue(), bomb.getvalue(), b"", json.dumps({}).encode()):
         with pytest.raises(ValueError, match="must be a mixture that rdp wrote"):
             mixture_from_bytes(other)
+
+
+@pytest.mark.parametrize("depth", [41, 5000])
+def test_a_specification_nested_too_deeply_is_refused_at_once(depth):
+    start = time.process_time()
+    for parse, begin, middle in (
+        (parse_codec, "downsampled:factor=1,of=[", "png"),
+        (parse_divergence, "energy_distance:features=[crops:of=[", "dct"),
+    ):
+        with pytest.raises(ValueError, match="must have brackets at most 40 deep"):
+            parse(begin * depth + middle + "]" * (depth * begin.count("[")))
+    assert time.process_time() - start < 1
+    assert parse_codec("downsampled:factor=1,of=[" * 40 + "png" + "]" * 40).factor == 1
 
 
 def test_a_long_row_with_prediction_is_refused_at_once():
