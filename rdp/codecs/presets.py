@@ -27,7 +27,7 @@ PRESETS = {
             "kodak",
             "nine classical codecs at six rates; meant for the 24 Kodak photographs, --data",
             _CLASSICAL,
-            (0.07, 0.11, 0.25, 0.5, 1.0, 2.0),
+            (0.05, 0.07, 0.11, 0.25, 0.5, 1.0),
         ),
         Preset(
             "quick",
