@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,6 +14,9 @@ from rdp.core import Array, Codec, CommonRandomness, Ladder
 from rdp.randomness import SharedRandomness
 from rdp.sources.photographs import check_photograph
 from rdp.validate import integer, refuse
+
+MOST_SAMPLES = 2**26
+"""Of one photograph: to enlarge it takes time that the bytes alone do not bound."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,10 @@ class Downsampled(Codec):
     def __post_init__(self) -> None:
         if not isinstance(self.of, Codec):
             raise refuse("of", self.of, "must be a codec")
+        if isinstance(
+            self.of, Downsampled
+        ):  # a stream of a few bytes could ask for any number of enlargements
+            raise refuse("of", self.of, "must not be downsampled itself")
         object.__setattr__(self, "factor", integer("factor", self.factor, least=1, most=64))
 
     @property
@@ -61,6 +69,10 @@ class Downsampled(Codec):
     ) -> Sequence[bytes]:
         """The segments of the other codec."""
         item = check_photograph("item", item)
+        if item.size > MOST_SAMPLES:
+            raise ValueError(
+                f"item of shape {item.shape} must have at most {MOST_SAMPLES} samples to be downsampled"
+            )
         return self.of.encode_segments(_resized(item, self._small(item.shape)), shared=shared, rng=rng)
 
     def decode_segments(
@@ -73,6 +85,8 @@ class Downsampled(Codec):
         rng: np.random.Generator,
     ) -> Array:
         """The small picture enlarged."""
+        if math.prod(shape) > MOST_SAMPLES:
+            raise DecodeError(f"shape {shape} must have at most {MOST_SAMPLES} samples to be downsampled")
         if dtype != np.uint8 or len(shape) != 3 or shape[2] not in (1, 3) or 0 in shape:
             raise DecodeError(f"a {self.name} stream holds a photograph; this one says {dtype} {shape}")
         small = self._small(shape)

@@ -9,16 +9,21 @@ rates that nobody chose. Here every photograph is coded at the finest setting th
 from __future__ import annotations
 
 import math
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 
 from rdp.codecs.downsampled import Downsampled
 from rdp.core import Array, Codec, Ladder, Transmission
+from rdp.cost import Meter
 from rdp.randomness import SharedRandomness
 from rdp.sources.photographs import check_photograph
 from rdp.spec import parameters_of, write_spec
@@ -36,7 +41,8 @@ class AtRate:
     they do not, it is one that fits beside one that does not. Where even the coarsest does not fit, the photograph
     is downsampled first (:class:`~rdp.codecs.downsampled.Downsampled`), by the least factor for which it does, at
     most ``most_factor``; 1 forbids it. What was chosen is the ``codec`` of the transmission; the seconds of the
-    search are told apart from those of encoding at the setting that was found.
+    search are told apart from those of encoding at the setting that was found. A process keeps the streams that it
+    made of late, since the searches for several rates come by the same settings.
 
     ``ValueError`` for a codec without a ladder, and for an item that no setting fits.
     """
@@ -59,20 +65,37 @@ class AtRate:
 
     def transmit(self, item: Array, *, shared: SharedRandomness, rng: np.random.Generator) -> Transmission:
         """The item through the codec at the setting that was found for it."""
+        encoder_rng, decoder_rng = rng.spawn(2)
         start = time.perf_counter()
-        codec = self.choose(item, shared=shared, rng=deepcopy(rng))
+        codec, encoded = self._found(item, shared, encoder_rng)
         searched = time.perf_counter() - start
-        sent = codec.transmit(item, shared=shared, rng=rng)
-        return replace(sent, codec=codec.spec, seconds={"search": searched, **sent.seconds})
+        meter = Meter()
+        with meter("decode"):
+            recon = codec.decode(encoded.data, shared=shared, rng=decoder_rng)
+        return Transmission(
+            recon,
+            8.0 * len(encoded.data),
+            "coded",
+            seconds={"search": searched, **encoded.meter.seconds, **meter.seconds},
+            memory={**encoded.meter.memory, **meter.memory},
+            multiply_adds=codec.multiply_adds(item.shape),
+            codec=codec.spec,
+        )
 
     def choose(self, item: Array, *, shared: SharedRandomness, rng: np.random.Generator) -> Codec:
         """The codec at the finest setting that fits this item, for an encoder with this private randomness."""
+        return self._found(item, shared, rng)[0]
+
+    def _found(
+        self, item: Array, shared: SharedRandomness, rng: np.random.Generator
+    ) -> tuple[Codec, _Encoded]:
         item = check_photograph("item", item)
         budget = self.bpp * item.shape[0] * item.shape[1] / 8
+        context = blake2b(repr((item.shape, shared.key, rng.bit_generator.state)).encode())
+        context.update(item.tobytes())
 
-        def size(codec: Codec) -> int:
-            # The private randomness that transmit will hand to the encoder.
-            return len(codec.encode(item, shared=shared, rng=deepcopy(rng).spawn(2)[0]))
+        def encoded(codec: Codec) -> _Encoded:
+            return _recent(codec, item, shared, rng, context.digest())
 
         ladders = chain(
             [self.codec.ladder()],
@@ -80,15 +103,51 @@ class AtRate:
         )
         least = math.inf
         for ladder in ladders:
-            coarsest = size(ladder[0])
+            coarsest = len(encoded(ladder[0]).data)
             if coarsest <= budget:
-                return _finest(ladder, coarsest, budget, size)
+                codec = _finest(ladder, coarsest, budget, lambda codec: len(encoded(codec).data))
+                return codec, encoded(codec)
             least = min(least, coarsest)
         bpp = 8 * least / (item.shape[0] * item.shape[1])
         raise ValueError(
             f"item of shape {item.shape} must take at most {self.bpp} bpp; "
             f"by {self.codec.name} it takes at least {bpp:.4f}"
         )
+
+
+class _Encoded(NamedTuple):
+    """A stream, and what it took to make it."""
+
+    data: bytes
+    meter: Meter
+
+
+_MOST_KEPT = 2**25
+"""Bytes of the streams that a process keeps, since searches for several rates come by the same settings."""
+
+_kept: OrderedDict[tuple[str, bytes, bytes], _Encoded] = OrderedDict()
+_lock = threading.Lock()
+
+
+def _recent(
+    codec: Codec, item: Array, shared: SharedRandomness, rng: np.random.Generator, context: bytes
+) -> _Encoded:
+    """The stream that the codec makes of this item; ``context`` tells it and all randomness."""
+    key = codec.spec, codec.tables_digest(), context
+    with _lock:
+        if key in _kept:
+            _kept.move_to_end(key)
+            return _kept[key]
+    meter = Meter()
+    with meter("encode"):
+        data = codec.encode(item, shared=shared, rng=deepcopy(rng))
+    encoded = _Encoded(data, meter)
+    with _lock:
+        _kept[key] = encoded
+        size = sum(len(one.data) for one in _kept.values())
+        while size > _MOST_KEPT and len(_kept) > 1:
+            size -= len(_kept.popitem(last=False)[1].data)
+    return encoded
 
 
 def family(codec: Codec) -> str:

@@ -50,7 +50,7 @@ def test_rates_are_hit_and_told(folder, tmp_path, capsys):
         assert r["codec"].startswith(("jpeg:quality=", "jpegxl:distance=", "downsampled:of="))
 
 
-@pytest.mark.parametrize("workers", ["2", "3"])
+@pytest.mark.parametrize("workers", ["2", pytest.param("3", marks=pytest.mark.slow)])
 def test_results_do_not_depend_on_the_number_of_workers(folder, tmp_path, workers, reference):
     out = tmp_path / "out.jsonl"
     command = ["eval", *COMMAND, *METRICS, "--data", str(folder), "--out", str(out)]

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from rdp import SharedRandomness, bitstream, evaluate, private_rng
-from rdp.codecs import JPEG, JPEGXL, WebP, codec_for_stream, parse_codec
+from rdp.codecs import JPEG, JPEGXL, WebP, codec_for_stream, parse_codec, target
 from rdp.codecs.circle import CircleCodec
 from rdp.codecs.downsampled import Downsampled
 from rdp.codecs.presets import PRESETS, preset
@@ -75,6 +75,7 @@ def test_it_is_the_finest_setting_that_fits(curve, rate):
         c.level for c in codec.ladder() if 8 * c.size() + overhead <= rate * PHOTO.shape[0] * PHOTO.shape[1]
     ]
     Steps.asked.clear()
+    target._kept.clear()
     try:
         found = sent(AtRate(codec, rate, most_factor=1))
     except ValueError:
@@ -82,8 +83,8 @@ def test_it_is_the_finest_setting_that_fits(curve, rate):
         return
     assert parse_level(found.codec) == max(fits)
     assert bpp(found) <= rate
-    # Bisection of 100 takes 7; the first rung and the last encoding come on top.
-    assert len(Steps.asked) <= (11 if curve == "geometric" else 16)
+    # Bisection of 100 takes 7; the first rung comes on top.
+    assert len(Steps.asked) == len(set(Steps.asked)) <= (10 if curve == "geometric" else 15)
 
 
 def parse_level(spec):
@@ -117,6 +118,27 @@ def test_below_the_floor_it_is_downsampled_by_the_least_factor_that_helps():
     assert bpp(sent(Downsampled(JPEG(1), factor - 1), item), item) > 0.25 * floor >= bpp(deeper, item)
     with pytest.raises(ValueError, match=r"must take at most 0\.\d+ bpp; by jpeg it takes at least 0\.\d{4}"):
         sent(AtRate(JPEG(), 0.7 * floor, most_factor=1), item)
+
+
+def test_another_rate_comes_by_settings_that_are_known():
+    target._kept.clear()
+    Steps.asked.clear()
+    first = [sent(AtRate(Steps(), rate)) for rate in (0.5, 1.0, 2.0)]
+    asked = len(Steps.asked)
+    again = [sent(AtRate(Steps(), rate)) for rate in (0.5, 1.0, 2.0)]
+    assert len(Steps.asked) == asked
+    assert [(t.codec, t.bits) for t in first] == [(t.codec, t.bits) for t in again]
+    sent(AtRate(Steps(), 1.0), PHOTO + 1)  # another picture is another search
+    assert len(Steps.asked) > asked
+
+
+def test_what_is_kept_is_bounded(monkeypatch):
+    target._kept.clear()
+    monkeypatch.setattr(target, "_MOST_KEPT", 20_000)
+    for rate in (0.5, 1.0, 1.5):
+        sent(AtRate(Steps(), rate))
+    assert sum(len(one.data) for one in target._kept.values()) <= 20_000
+    target._kept.clear()
 
 
 def test_rates_of_a_channel_at_a_rate_are_told_and_its_codecs_recorded(tmp_path):
@@ -157,6 +179,7 @@ def test_an_item_that_nothing_fits_is_named(tmp_path):
         (lambda: AtRate(JPEG(), 1.0, most_factor=0), "most_factor=0 must be"),
         (lambda: Downsampled(JPEG(), 0), "factor=0 must be"),
         (lambda: Downsampled("jpeg", 2), "of='jpeg' must be a codec"),
+        (lambda: Downsampled(Downsampled(JPEG())), "must not be downsampled itself"),
     ],
 )
 def test_refusals(make, rule):
