@@ -93,24 +93,67 @@ or something that was to be joined is missing; the page is written all the same.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit status: 0, 1 for a failure, 2 for bad arguments, 130 if interrupted."""
+    """Run one command; returns its exit status.
+
+    0, 1 for a failure, 2 for bad arguments, 130 if interrupted, 143 if ended by SIGTERM.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        _print_what_it_can(stream)
     parser = _parser()
     arguments, rest = parser.parse_known_args(argv)
     if rest and arguments.command != "curve":
         parser.error(f"unrecognised arguments: {' '.join(rest)}")
     arguments.rest = rest
     try:
-        status: int = arguments.run(arguments)
+        with _ended_in_order():
+            status: int = arguments.run(arguments)
     except BrokenPipeError:  # `rdp curve … | head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, DecodeError, ImportError, OSError, WorkersUnusable) as error:
-        print(f"rdp {arguments.command}: {error}", file=sys.stderr)
+        print(f"rdp {arguments.command}: {_printable(error)}", file=sys.stderr)
         return 1
+    except _Terminated:
+        print(f"rdp {arguments.command}: ended by SIGTERM", file=sys.stderr)
+        return 143
     except KeyboardInterrupt:
         print(f"rdp {arguments.command}: interrupted", file=sys.stderr)
         return 130
     return status
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, taken like Ctrl-C: what was begun is ended, and no item is blamed for it."""
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Inside, the first SIGTERM is an exception, so that programs are ended and folders removed."""
+    before = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread() or before in (None, signal.SIG_IGN):
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, before)
+        raise _Terminated
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _print_what_it_can(stream: Any) -> None:
+    """``?`` for what the terminal's or file's encoding lacks, rather than an error at the end of a long run."""
+    if getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="replace")
+
+
+def _printable(error: BaseException) -> str:
+    """What an error says, its lines as they are, but names in it without what a terminal would obey."""
+    return PLACEHOLDER
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, ClassVar, Literal, Protocol, final, overload, runtime_checkable
 
@@ -163,6 +165,10 @@ class Codec(ABC):
         """
         return ()
 
+    def versions(self) -> Mapping[str, str]:
+        """Versions of what the codec is made of outside this package: other ones may make other bytes."""
+        return {package: _version(package) for package in self.requires}
+
     def multiply_adds(self, shape: tuple[int, ...]) -> Mapping[str, float]:
         """Multiplications with additions to ``"encode"`` and to ``"decode"`` an item; empty if nobody counted."""
         return {}
@@ -240,6 +246,18 @@ class Codec(ABC):
         missing = [package for package in self.requires if find_spec(package) is None]
         if missing:
             raise ImportError(f"codec {self.name} needs {' '.join(missing)}: pip install {' '.join(missing)}")
+
+
+@cache
+def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return str(getattr(import_module(package), "__version__", None) or version(package))
+    except PackageNotFoundError:
+        return "unknown"
+    except ImportError:
+        return "not installed"
 
 
 @dataclasses.dataclass(frozen=True)

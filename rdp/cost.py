@@ -1,13 +1,14 @@
 """What something took: seconds, and memory at its peak.
 
-Memory is what the process held at its peak beyond what it held at the beginning, after the C library has returned
-what was free; it is known on Linux, and in a process that does one thing at a time. A program that was started for
-the purpose is added by :func:`add_child`.
+Memory is what the process held at its peak beyond what it held at the beginning, after the C library has
+returned what was free; it is known on Linux, where nothing else was measured in the process at the same time. A
+program that was started for the purpose is added by :func:`add_child`.
 """
 
 from __future__ import annotations
 
 import ctypes
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,11 @@ from typing import Any
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
+
+_lock = threading.Lock()
+_open: list[Meter] = []
+_together: set[Meter] = set()
+"""Those that measure now, and those that have not been alone."""
 
 _children: ContextVar[list[int] | None] = ContextVar("children", default=None)
 
@@ -34,6 +40,9 @@ class Meter:
         """Measure what is done inside."""
         children: list[int] = []
         token = _children.set(children)
+        with _lock:
+            _open.append(self)
+            _together.update(_open if len(_open) > 1 else ())
         held = _begin()
         start = time.perf_counter()
         try:
@@ -41,7 +50,11 @@ class Meter:
         finally:
             self.seconds[stage] = time.perf_counter() - start
             _children.reset(token)
-        if held is not None:
+            with _lock:
+                _open.remove(self)
+                alone = self not in _together
+                _together.discard(self)
+        if held is not None and alone:
             peak = _kibibytes("VmHWM:")
             if peak is not None:
                 self.memory[stage] = 1024 * max(0, peak - held) + max(children, default=0)

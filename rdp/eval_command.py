@@ -15,6 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from rdp.codecs.presets import PRESETS, Preset, preset
+from rdp.codecs.registry import parse_codec
+from rdp.codecs.target import AtRate
+from rdp.core import Codec
+from rdp.spec import build, split_spec
 
 EVAL = f"""\
 Send every item through every codec, decode what was encoded, and average.
@@ -23,9 +27,10 @@ Each item is written to the --out file as soon as it is done. A run that was sto
 goes on where it was when the same command is given again; other codecs may be added
 to the same file. Rates count all bytes of the streams, headers included.
 
-With --bpp, a --codec is not evaluated at the setting that is given but at rates: for each
-photograph its quality is the finest that fits, and where even the coarsest does not, the
-photograph is downsampled first. What was reached is told.
+With --bpp, a --codec is not evaluated at the setting that is given but at rates: each
+photograph at a setting that fits and whose neighbour does not. Where even the coarsest
+does not, the photograph is downsampled first. What was reached is told, and how often
+that was needed.
 
 Metrics are distortions of each item, and divergences between the law of the sources and
 that of the reconstructions, on features of items: `rdp metrics` lists both. What a
@@ -59,6 +64,9 @@ def add_arguments(p: argparse.ArgumentParser) -> None:
     p.add_argument("--codec", action="append", default=[], metavar="SPEC", help="may be given many times")
     p.add_argument("--preset", choices=tuple(PRESETS), help="codecs and rates that go by a name")
     p.add_argument("--bpp", type=float, nargs="+", metavar="RATE", help="rates to hit, in bits per pixel")
+    p.add_argument(
+        "--no-downsampling", action="store_true", help="at --bpp, photographs stay as large as they are"
+    )
     where = p.add_mutually_exclusive_group()
     where.add_argument(
         "--data", metavar="DIR", help="a folder of photographs (default: a few that are installed)"
@@ -140,9 +148,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _channels(arguments: argparse.Namespace) -> Sequence[Any]:
-    from rdp.codecs.registry import parse_codec
-    from rdp.codecs.target import AtRate
-
     plan = preset(arguments.preset) if arguments.preset else Preset("", "", (), ())
     if not (arguments.codec or arguments.preset):
         arguments.error("--codec or --preset must be given")
@@ -151,14 +156,24 @@ def _channels(arguments: argparse.Namespace) -> Sequence[Any]:
         raise ValueError("--bpp is for photographs, not for --source")
     at_rates = [*plan.codecs, *(arguments.codec if arguments.bpp else [])]
     as_they_are = [*plan.anchors, *(arguments.codec if not arguments.bpp else [])]
-    codecs = {spec: parse_codec(spec) for spec in (*at_rates, *as_they_are)}
-    needed = dict.fromkeys(name for codec in codecs.values() for name in codec.requires)
+    if plan.codecs and arguments.source:
+        raise ValueError("--preset is for photographs, not for --source")
+    codecs: dict[str, Any] = {spec: _channel(spec) for spec in (*at_rates, *as_they_are)}
+    needed = dict.fromkeys(
+        name for channel in codecs.values() for name in getattr(channel, "codec", channel).requires
+    )
     missing = [name for name in needed if find_spec(name) is None]
     if missing:  # now, rather than after the codecs before it
         raise ImportError(f"needs {' '.join(missing)}: pip install {' '.join(missing)}")
-    return [AtRate(codecs[spec], rate) for spec in at_rates for rate in rates] + [
-        codecs[spec] for spec in as_they_are
-    ]
+    most = {"most_factor": 1} if arguments.no_downsampling else {}
+    targets = [AtRate(codecs[spec], rate, **most) for spec in at_rates for rate in rates]
+    return [*targets, *(codecs[spec] for spec in as_they_are)]
+
+
+def _channel(spec: str) -> Codec | AtRate:
+    """A codec, or one at a rate, `target:bpp=0.25,codec=[jpeg]`, as tables and records write it."""
+    name, texts = split_spec(spec)
+    return build(AtRate, name, texts, nested={Codec: parse_codec}) if name == "target" else parse_codec(spec)
 
 
 def _workers(arguments: argparse.Namespace) -> Any:
@@ -189,13 +204,16 @@ def _ends_soon() -> Iterator[None]:
                 os._exit(130)
 
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    threading.Thread(target=watch, daemon=True).start()
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
     try:
         yield
     finally:
         ended.set()
         signal.set_wakeup_fd(before)
         os.close(writer)
+        watcher.join(1.0)
+        os.close(reader)
 
 
 class _Progress:
@@ -210,7 +228,7 @@ class _Progress:
 
         console = Console(stderr=True)
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[left]}"),

@@ -14,16 +14,16 @@ import math
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
 import numpy as np
 
-from rdp.core import Array, Channel, Source
+from rdp.core import Array, Channel, Codec, Source
 from rdp.estimate import Estimate
-from rdp.evaluation import Evaluation, IncompleteEvaluation, aggregate, provenance, spec
+from rdp.evaluation import RUN, Evaluation, IncompleteEvaluation, aggregate, provenance, spec, versions
 from rdp.feature_store import FeatureStore
 from rdp.journal import Journal, Record, Records
 from rdp.randomness import SharedRandomness, private_rng, tag
@@ -34,7 +34,10 @@ _CHANNEL_RNG = tag("evaluate: channel")
 _COIN = tag("evaluate: halves")
 
 MOST_FAILURES = 10
-"""Items that may fail before a run stops: of many, some are damaged; where the codec is at fault, all fail."""
+"""Items that may fail before one succeeds: of many, some are damaged; where the codec is at fault, all fail."""
+
+_warm: set[str] = set()
+"""Codecs that this process has used."""
 
 _Features = dict[str, dict[str, Floats]]
 """By the name of the features, of the source or of the reconstruction."""
@@ -104,10 +107,10 @@ def evaluate(
     as the divergences gather them.
 
     An item that fails does not harm the others: at the end :class:`IncompleteEvaluation`, a ``ValueError``, tells
-    of it and has the rest; after 10 such items it comes at once. The same holds for a divergence that refuses the
-    features. ``ImportError`` for what is not installed, and ``ValueError`` for fewer than two items (one item has
-    no error bar) or more than there are, for a distortion that is not a number, and, with a journal, for a
-    channel, source or feature map whose name does not tell its parameters.
+    of it and has the rest; where the first ten fail, it comes at once. The same holds for a divergence that
+    refuses the features. ``ImportError`` for what is not installed, and ``ValueError`` for fewer than two items
+    (one item has no error bar) or more than there are, for a distortion that is not a number, and, with a
+    journal, for a channel, source or feature map whose name does not tell its parameters.
     """
     items = integer("items", items, least=2)
     seed = integer("seed", seed, least=0, most=2**64 - 1)
@@ -157,9 +160,9 @@ class _Run:
     def resume(self) -> None:
         """Find what an earlier run has done."""
         job, names = self.job, {d.__name__ for d in self.job.distortions}
-        run = (spec(job.channel), spec(job.source), job.seed, provenance()["rdp"])
-        for at, r in self.journal.places():
-            if (r.get("channel"), r.get("source"), r.get("seed"), r.get("rdp")) != run:
+        run = (spec(job.channel), spec(job.source), job.seed, provenance()["rdp"], versions(job.channel))
+        for at, r in self.journal.places(spec(job.channel)):
+            if (*map(r.get, ("channel", "source", "seed", "rdp")), r.get("versions", {})) != run:
                 continue
             if "divergences" in r:
                 self.summaries.append(r)
@@ -177,17 +180,22 @@ class _Run:
         items = len(self.places)
         todo = array("q", (i for i, at in enumerate(self.places) if at < 0))
         done, failed = items - len(todo), dict[str, str | BaseException]()
+        own = versions(self.job.channel)
         progress(done, items)
         for index, result in completed(executor, self.job, todo):
             if isinstance(result, ImportError):  # it would be missing for every item
                 raise result
             if isinstance(result, Exception):
                 failed[f"item {self.job.named(index)}"] = result
-                if len(failed) >= MOST_FAILURES:
-                    failed["the run"] = f"stopped after {MOST_FAILURES} items that failed"
-                    break
+                if len(failed) >= MOST_FAILURES and not done:
+                    return {"the run": f"stopped after {MOST_FAILURES} items, which all failed"} | failed
                 continue
             record, features = cast("tuple[Record, _Features]", result)
+            if record.get("versions", {}) != own:  # another machine, whose bytes may be others
+                failed[f"item {self.job.named(index)}"] = (
+                    f"made with other libraries: {record.get('versions')}, not {own}"
+                )
+                continue
             record["features"] = {
                 name: {end: self.store.append(array) for end, array in ends.items()}
                 for name, ends in features.items()
@@ -204,7 +212,7 @@ class _Run:
     def conclude(self, divergences: Mapping[str, Estimate]) -> None:
         """Append the line that tells what all items were found to have as a whole, unless it is there."""
         records = self.records(lambda record: record)
-        summary = {key: records[0][key] for key in ("channel", "source", "seed", "rdp")} | {
+        summary = {key: records[0][key] for key in RUN if key in records[0]} | {
             "items": len(records),
             "divergences": {name: dataclasses.asdict(estimate) for name, estimate in divergences.items()},
         }
@@ -279,6 +287,7 @@ class _Job:
         item = self.source.item(index, seed=self.seed)
         if item.size == 0:
             raise ValueError(f"item {index} of {spec(self.source)} must not be empty")
+        self._warm_up(item)
         sent = self.channel.transmit(
             item, shared=SharedRandomness(self.seed, index), rng=private_rng(_CHANNEL_RNG, self.seed, index)
         )
@@ -298,13 +307,29 @@ class _Job:
             "seconds": dict(sent.seconds),
             "rdp": provenance()["rdp"],
         }
-        told = {"memory": sent.memory, "multiply_adds": sent.multiply_adds, "codec": sent.codec}
+        told = {
+            "versions": versions(self.channel),
+            "memory": sent.memory,
+            "multiply_adds": sent.multiply_adds,
+            "codec": sent.codec,
+        }
         record |= {
             key: dict(value) if isinstance(value, Mapping) else value for key, value in told.items() if value
         }
         end = _end(self.seed, index)
         array = item if end == "source" else sent.recon
         return record, {name: {end: self._features(name, index, array)} for name in self.maps}
+
+    def _warm_up(self, item: Array) -> None:
+        """Let a codec's libraries load before they are timed, on a corner of the first item of this process."""
+        codec = getattr(self.channel, "codec", self.channel)
+        if not isinstance(codec, Codec) or spec(codec) in _warm:
+            return
+        _warm.add(spec(codec))
+        corner = item[:64, :64] if item.ndim > 1 else item[:64]
+        rng = private_rng(_CHANNEL_RNG)
+        with suppress(Exception):  # what is wrong will be seen when it counts
+            codec.transmit(np.ascontiguousarray(corner), shared=SharedRandomness(self.seed), rng=rng)
 
     def named(self, index: int) -> str:
         """Number and name of an item, for messages."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import platform
 from array import array
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -26,7 +27,8 @@ class Evaluation:
     a photograph, the entries along a block's first axis. ``bpp`` is the latter for photographs, else None.
 
     What it took, by stage: ``seconds`` are means per item, ``memory`` is the largest of all items in bytes,
-    ``multiply_adds`` are means per source symbol. ``records`` are the items, read from the journal when asked for.
+    ``multiply_adds`` are means per source symbol. Of a channel that chooses a codec for each item, ``chosen``
+    counts them by name. ``records`` are the items, read from the journal when asked for.
     """
 
     channel: str
@@ -40,6 +42,7 @@ class Evaluation:
     seconds: Mapping[str, float]
     memory: Mapping[str, float]
     multiply_adds: Mapping[str, float]
+    chosen: Mapping[str, int]
     records: Sequence[Record] = field(repr=False)
     provenance: Mapping[str, Any] = field(repr=False)
 
@@ -52,17 +55,24 @@ class IncompleteEvaluation(ValueError):
     """
 
     def __init__(self, failed: Mapping[str, str], evaluation: Evaluation | None) -> None:
-        super().__init__("; ".join(f"{name}: {why}" for name, why in failed.items()))
+        told = [f"{name}: {why}" for name, why in failed.items()]
+        more = [f"and {len(told) - 5} more"] if len(told) > 5 else []
+        super().__init__("; ".join([*told[:5], *more]))
         self.failed, self.evaluation = dict(failed), evaluation
 
 
 def aggregate(records: Sequence[Record], divergences: Mapping[str, Estimate] | None = None) -> Evaluation:
     """The Evaluation of the records of one run, in the order of their items, and what they have as a whole."""
     runs: set[tuple[Any, ...]] = set()
+    made_with: dict[str, str] = {}
+    chosen: Counter[str] = Counter()
     photographs = True
     per_item = _Columns()
     for r in records:  # once: they may lie in a file
-        runs.add((r["channel"], r["source"], r["seed"], r["kind"]))
+        runs.add((r["channel"], r["source"], r["seed"], r["kind"], str(r.get("versions"))))
+        made_with = r.get("versions", {})
+        if "codec" in r:
+            chosen[r["codec"].partition(":")[0]] += 1
         photographs = photographs and bool(r["photograph"])
         per_item.add("bits", {"": r["bits"]})
         per_item.add("bits per symbol", {"": r["bits"] / r["symbols"]})
@@ -72,8 +82,10 @@ def aggregate(records: Sequence[Record], divergences: Mapping[str, Estimate] | N
         per_symbol = {stage: count / r["symbols"] for stage, count in r.get("multiply_adds", {}).items()}
         per_item.add("multiply_adds", per_symbol)
     if len(runs) != 1:
-        raise ValueError("records must be of one channel, one source, one seed and one kind of rate")
-    [(channel, source, seed, kind)] = runs
+        raise ValueError(
+            "records must be of one channel and its versions, one source, one seed and one kind of rate"
+        )
+    [(channel, source, seed, kind, _)] = runs
     n = len(records)
     bits_per_symbol = _mean(per_item.whole("bits per symbol", n)[""])
     return Evaluation(
@@ -88,8 +100,9 @@ def aggregate(records: Sequence[Record], divergences: Mapping[str, Estimate] | N
         seconds={stage: float(column.mean()) for stage, column in per_item.whole("seconds", n).items()},
         memory={stage: float(column.max()) for stage, column in per_item.whole("memory", n).items()},
         multiply_adds={k: float(column.mean()) for k, column in per_item.whole("multiply_adds", n).items()},
+        chosen=dict(chosen),
         records=records,
-        provenance=provenance() | {"seed": seed, "items": n},
+        provenance=provenance() | {"seed": seed, "items": n} | ({"versions": made_with} if made_with else {}),
     )
 
 
@@ -123,6 +136,15 @@ def _own_version() -> str:
         return version("rdp")
     except PackageNotFoundError:
         return "unknown"
+
+
+def versions(channel: object) -> dict[str, str]:
+    """Versions of the libraries that a channel is made of, where it tells them."""
+    return dict(getattr(channel, "versions", dict)())
+
+
+RUN = ("channel", "source", "seed", "rdp", "versions")
+"""What tells the run that a record is of."""
 
 
 def spec(thing: object) -> str:

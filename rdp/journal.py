@@ -33,7 +33,8 @@ class Journal:
 
     With ``path=None`` it is a temporary file. Used as a context manager. Infinities and NaN are written as the
     strings "inf", "-inf" and "nan", since JSON has none; those three strings come back as numbers, whoever wrote
-    them. ``JournalInUse`` if another process has it open; ``OSError`` if a record cannot be written.
+    them. ``ValueError`` for a file that is no journal, which is left alone; ``JournalInUse`` if another process
+    has it open; ``OSError`` if a record cannot be written.
     """
 
     def __init__(self, path: str | Path | None) -> None:
@@ -50,6 +51,7 @@ class Journal:
             _lock(self._file, self.path)
             end = self._file.seek(0, os.SEEK_END)
             whole = _end_of_lines(self._file, end)
+            _require_journal(self._file, self.path, whole, end)
             if whole < end:
                 self._file.truncate(whole)
         except BaseException:
@@ -70,10 +72,13 @@ class Journal:
             raise OSError(error.errno, why) from None
         return at
 
-    def places(self) -> Iterator[tuple[int, Record]]:
-        """All records, each with where its line begins. ``ValueError`` names the first line that is not one."""
+    def places(self, holding: str = "") -> Iterator[tuple[int, Record]]:
+        """The records, each with where its line begins, that somewhere hold a text.
+
+        ``ValueError`` names the first of their lines that is no record.
+        """
         with _reading(self.path or self._file) as file:
-            yield from _records(file, self._name)
+            yield from _records(file, self._name, json.dumps(holding)[1:-1].encode())
 
     def records(self, places: array[int], shown: Callable[[Record], Record]) -> Records:
         """The records that begin at ``places``, each as ``shown`` makes it; they outlive the journal's closing."""
@@ -166,9 +171,12 @@ def read(path: str | Path) -> Iterator[Record]:
             yield record
 
 
-def _records(file: Any, name: str) -> Iterator[tuple[int, Record]]:
+def _records(file: Any, name: str, holding: bytes = b"") -> Iterator[tuple[int, Record]]:
     at = 0
     for number, line in enumerate(iter(file.readline, b""), start=1):
+        if holding not in line:
+            at += len(line)
+            continue
         try:
             record = _parsed(line)
         except ValueError as error:  # not JSON, or not even text
@@ -197,6 +205,26 @@ def _end_of_lines(file: Any, end: int) -> int:
             return int(begin + at + 1)
         end = begin
     return 0
+
+
+def _require_journal(file: Any, name: Path, whole: int, end: int) -> None:
+    """``ValueError`` unless the first line is a record, or the beginning of one, and so is what is not a line."""
+    if whole:
+        next(_records(_Head(file, min(whole, 2**20)), str(name)))
+    file.seek(whole)
+    if end > whole and file.read(1) != b"{":
+        raise ValueError(f"{name} does not end as a journal does, and is left as it is")
+
+
+class _Head:
+    """The first bytes of a file, line by line."""
+
+    def __init__(self, file: Any, size: int) -> None:
+        file.seek(0)
+        self._lines = iter(file.read(size).splitlines(keepends=True))
+
+    def readline(self) -> bytes:
+        return next(self._lines, b"")
 
 
 def _lock(file: Any, name: Path) -> None:

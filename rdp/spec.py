@@ -116,8 +116,9 @@ _TYPES: WeakKeyDictionary[type[Any], Mapping[str, Any]] = WeakKeyDictionary()
 
 def _written(name: str, hint: Any, value: Any, nested: str) -> str:
     """``value`` as text: by the type of its field, so that 1, 1.0 and NumPy's 1.0 are one parameter."""
-    if hasattr(value, nested):
-        return f"[{getattr(value, nested)}]"
+    inner = getattr(value, nested, None)  # once: what is nested writes what is nested in it
+    if inner is not None:
+        return f"[{inner}]"
     if hint is bool:
         return str(bool(value)).lower()
     if hint is str:

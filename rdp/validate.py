@@ -98,3 +98,8 @@ def one_of(name: str, value: Any, choices: Collection[Any]) -> Any:
     if value not in choices:
         raise refuse(name, value, f"must be one of {', '.join(map(str, choices))}")
     return value
+
+
+def printable(text: str) -> str:
+    """On one line, with nothing that a terminal would obey: what is not printable as an escape, like ``\\n``."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

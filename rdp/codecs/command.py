@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from rdp.bitstream import MOST_ELEMENTS, DecodeError
+from rdp.children import forget, note
 from rdp.codecs.photograph import PhotographCodec, require_size, saved
 from rdp.codecs.program import ProgramFailed, open_plain, run_program
 from rdp.core import Array, Codec, Ladder
@@ -169,12 +170,16 @@ def _words(template: str, values: Mapping[str, str]) -> list[str]:
 
 @contextmanager
 def _files(given: str, written: str) -> Iterator[tuple[Path, Path]]:
-    """Two paths with these suffixes in a private folder, which goes away with all that is in it."""
-    with TemporaryDirectory(prefix="rdp-", ignore_cleanup_errors=True) as folder:
-        yield (
-            Path(os.path.abspath(folder), f"given{given}"),
-            Path(os.path.abspath(folder), f"written{written}"),
-        )
+    """Two paths with these suffixes in a private folder, which goes away with all that is in it, however we end."""
+    made = TemporaryDirectory(prefix="rdp-", ignore_cleanup_errors=True)
+    folder = Path(os.path.abspath(made.name))
+    try:
+        with made:
+            note(folder)
+            yield folder / f"given{given}", folder / f"written{written}"
+    finally:
+        if not folder.exists():  # an interrupt may come amid its removal
+            forget(folder)
 
 
 def _most(height: int, width: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -10,12 +9,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rdp.bitstream import DecodeError
+from rdp.codecs.photograph import pillow_versions
 from rdp.core import Array, Codec, CommonRandomness, Ladder
 from rdp.randomness import SharedRandomness
 from rdp.sources.photographs import check_photograph
 from rdp.validate import integer, refuse
 
-MOST_SAMPLES = 2**26
+LARGEST_FACTOR = 64
+
+MOST_PIXELS = 2**24
 """Of one photograph: to enlarge it takes time that the bytes alone do not bound."""
 
 
@@ -24,7 +26,8 @@ class Downsampled(Codec):
     """Another codec of photographs, ``of``, on the picture with its sides divided by ``factor``, rounded up.
 
     Down with Pillow's Lanczos filter (three lobes, widened by the factor, so that nothing aliases), up again with
-    the same filter at its own width; separable, results in 8 bits. The two codecs share one frame.
+    the same filter at its own width; separable, results in 8 bits. The two codecs share one frame. Photographs
+    have at most 2²⁴ pixels.
     """
 
     of: Codec
@@ -40,7 +43,7 @@ class Downsampled(Codec):
             self.of, Downsampled
         ):  # a stream of a few bytes could ask for any number of enlargements
             raise refuse("of", self.of, "must not be downsampled itself")
-        object.__setattr__(self, "factor", integer("factor", self.factor, least=1, most=64))
+        object.__setattr__(self, "factor", integer("factor", self.factor, least=1, most=LARGEST_FACTOR))
 
     @property
     def common_randomness(self) -> CommonRandomness:
@@ -51,6 +54,10 @@ class Downsampled(Codec):
     def requires(self) -> tuple[str, ...]:  # type: ignore[override]
         """What the other codec does."""
         return self.of.requires
+
+    def versions(self) -> Mapping[str, str]:
+        """Those of the other codec, and Pillow's."""
+        return {**pillow_versions(), **self.of.versions()}
 
     def ladder(self) -> Sequence[Codec]:
         """That of the other codec, at this factor."""
@@ -69,9 +76,9 @@ class Downsampled(Codec):
     ) -> Sequence[bytes]:
         """The segments of the other codec."""
         item = check_photograph("item", item)
-        if item.size > MOST_SAMPLES:
+        if item.shape[0] * item.shape[1] > MOST_PIXELS:
             raise ValueError(
-                f"item of shape {item.shape} must have at most {MOST_SAMPLES} samples to be downsampled"
+                f"item of shape {item.shape} must have at most {MOST_PIXELS} pixels to be downsampled"
             )
         return self.of.encode_segments(_resized(item, self._small(item.shape)), shared=shared, rng=rng)
 
@@ -85,10 +92,10 @@ class Downsampled(Codec):
         rng: np.random.Generator,
     ) -> Array:
         """The small picture enlarged."""
-        if math.prod(shape) > MOST_SAMPLES:
-            raise DecodeError(f"shape {shape} must have at most {MOST_SAMPLES} samples to be downsampled")
         if dtype != np.uint8 or len(shape) != 3 or shape[2] not in (1, 3) or 0 in shape:
             raise DecodeError(f"a {self.name} stream holds a photograph; this one says {dtype} {shape}")
+        if shape[0] * shape[1] > MOST_PIXELS:
+            raise DecodeError(f"shape {shape} must have at most {MOST_PIXELS} pixels to be downsampled")
         small = self._small(shape)
         recon = self.of.decode_segments(segments, shape=small, dtype=dtype, shared=shared, rng=rng)
         if recon.shape != small or recon.dtype != dtype:

@@ -6,14 +6,14 @@ Items are photographs: uint8, (H, W, 3) or (H, W, 1). All three are deterministi
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from rdp.bitstream import MOST_ELEMENTS, DecodeError
-from rdp.codecs.photograph import PhotographCodec, require_size, saved
+from rdp.codecs.photograph import PhotographCodec, pillow_versions, require_size, saved
 from rdp.core import Array, Codec, Ladder
 from rdp.validate import integer, non_negative, refuse
 
@@ -35,6 +35,10 @@ class JPEG(PhotographCodec):
     def ladder(self) -> Sequence[Codec]:
         """By ``quality``."""
         return Ladder(self, "quality", range(1, 101))
+
+    def versions(self) -> Mapping[str, str]:
+        """Pillow and libjpeg-turbo."""
+        return pillow_versions("libjpeg_turbo")
 
     def payload(self, item: Array) -> bytes:
         """A file of the format."""
@@ -74,6 +78,10 @@ class WebP(PhotographCodec):
     def ladder(self) -> Sequence[Codec]:
         """By ``quality``."""
         return Ladder(self, "quality", range(101))
+
+    def versions(self) -> Mapping[str, str]:
+        """Pillow and libwebp."""
+        return pillow_versions("webp")
 
     def payload(self, item: Array) -> bytes:
         """A file of the format."""
@@ -126,6 +134,12 @@ class JPEGXL(PhotographCodec):
     def ladder(self) -> Sequence[Codec]:
         """By ``distance``."""
         return Ladder(self, "distance", [k / 20 for k in range(500, 0, -1)])
+
+    def versions(self) -> Mapping[str, str]:
+        """Imagecodecs and libjxl."""
+        import imagecodecs
+
+        return {"imagecodecs": imagecodecs.__version__, "libjxl": imagecodecs.jpegxl_version()}
 
     def payload(self, item: Array) -> bytes:
         """A file of the format."""

@@ -7,13 +7,14 @@ Items are photographs: uint8, (H, W, 3) or (H, W, 1), and so is what is decoded,
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from rdp.bitstream import MOST_ELEMENTS, DecodeError
-from rdp.codecs.photograph import PhotographCodec, require_size, saved
+from rdp.codecs.photograph import PhotographCodec, pillow_versions, require_size, saved
 from rdp.core import Array
 
 
@@ -23,6 +24,10 @@ class PNG(PhotographCodec):
 
     name: ClassVar[str] = "png"
     longest_side: ClassVar[int] = MOST_ELEMENTS
+
+    def versions(self) -> Mapping[str, str]:
+        """Pillow and zlib."""
+        return pillow_versions("zlib")
 
     def payload(self, item: Array) -> bytes:
         """A file of the format."""
@@ -56,6 +61,10 @@ class LosslessWebP(PhotographCodec):
 
     name: ClassVar[str] = "webp_lossless"
     longest_side: ClassVar[int] = 16383
+
+    def versions(self) -> Mapping[str, str]:
+        """Pillow and libwebp."""
+        return pillow_versions("webp")
 
     def payload(self, item: Array) -> bytes:
         """A file of the format."""
@@ -98,6 +107,12 @@ class JPEGLS(PhotographCodec):
     name: ClassVar[str] = "jpegls"
     requires: ClassVar[tuple[str, ...]] = ("imagecodecs",)
     longest_side: ClassVar[int] = 65535
+
+    def versions(self) -> Mapping[str, str]:
+        """Imagecodecs and CharLS."""
+        import imagecodecs
+
+        return {"imagecodecs": imagecodecs.__version__, "charls": imagecodecs.jpegls_version()}
 
     def payload(self, item: Array) -> bytes:
         """A file of the format."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import io
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -63,6 +64,15 @@ class PhotographCodec(Codec):
         if dtype != np.uint8 or len(shape) != 3 or shape[2] not in (1, 3) or 0 in shape:
             raise DecodeError(f"a {self.name} stream holds a photograph; this one says {dtype} {shape}")
         return self.picture(segments[0], *shape)
+
+
+@cache
+def pillow_versions(*libraries: str) -> Mapping[str, str]:
+    """Of Pillow, and of these libraries that came with it."""
+    from PIL import __version__, features
+
+    known = {name: features.version(name) for name in libraries}
+    return {"pillow": __version__} | {name: str(version) for name, version in known.items() if version}
 
 
 def saved(item: Array, form: str, **parameters: Any) -> bytes:

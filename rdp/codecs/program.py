@@ -2,8 +2,8 @@
 
 Nothing passes through a shell: a program gets its arguments as they are. It gets no input and a short environment;
 what it prints is read and forgotten but for the end. It leads a process group of its own, which is killed whatever
-happens: when the program has ended, when its time is over, when we are interrupted. A child of it that leaves the
-group, as daemons do, escapes that.
+happens: when the program has ended, when its time is over, when we are interrupted, and, by :mod:`rdp.children`, when
+we are killed. A child of it that leaves the group, as daemons do, escapes that.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
+from rdp.children import forget, note
 from rdp.cost import add_child
 
 LOOK = 0.005
@@ -78,6 +79,7 @@ def run_program(words: Sequence[str], *, written: Path, most: int, seconds: floa
     try:
         with process, selectors.DefaultSelector() as pipe:
             try:
+                note(process.pid)
                 assert process.stdout is not None
                 os.set_blocking(process.stdout.fileno(), False)
                 pipe.register(process.stdout, selectors.EVENT_READ)
@@ -100,6 +102,7 @@ def run_program(words: Sequence[str], *, written: Path, most: int, seconds: floa
                 # Before its number is given back, while it can only mean this group.
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, signal.SIGKILL)
+                forget(process.pid)
                 process.wait()
     finally:
         add_child(peak)

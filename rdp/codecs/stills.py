@@ -9,14 +9,21 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from rdp.bitstream import MOST_ELEMENTS, DecodeError
-from rdp.codecs.photograph import PhotographCodec, coded_size, continued, require_size, saved
+from rdp.codecs.photograph import (
+    PhotographCodec,
+    coded_size,
+    continued,
+    pillow_versions,
+    require_size,
+    saved,
+)
 from rdp.core import Array, Codec, Ladder
 from rdp.validate import integer, positive, refuse
 
@@ -43,6 +50,10 @@ class JPEG2000(PhotographCodec):
         """By ``ratio``, in steps of 2 %; the last is lossless."""
         steps = math.floor(math.log(_COARSEST_RATIO / 2) / math.log(1.02))
         return Ladder(self, "ratio", [*(round(_COARSEST_RATIO / 1.02**k, 2) for k in range(steps + 1)), 1.0])
+
+    def versions(self) -> Mapping[str, str]:
+        """Pillow and OpenJPEG."""
+        return pillow_versions("jpg_2000")
 
     def payload(self, item: Array) -> bytes:
         """A codestream, without the comment in which the library gives its version."""
@@ -120,6 +131,10 @@ class AVIF(PhotographCodec):
         """By ``quality``."""
         return Ladder(self, "quality", range(101))
 
+    def versions(self) -> Mapping[str, str]:
+        """Pillow and libavif."""
+        return pillow_versions("avif")
+
     def payload(self, item: Array) -> bytes:
         """A file of the format."""
         _require_pillow_avif()
@@ -171,6 +186,16 @@ class HEIC(PhotographCodec):
     def ladder(self) -> Sequence[Codec]:
         """By ``quality``."""
         return Ladder(self, "quality", range(101))
+
+    def versions(self) -> Mapping[str, str]:
+        """Pillow-heif, libheif and its encoder."""
+        import pillow_heif
+
+        info: Any = pillow_heif.libheif_info()
+        return {
+            "pillow_heif": pillow_heif.__version__,
+            **{k: str(info[k]) for k in ("libheif", "HEIF") if k in info},
+        }
 
     def payload(self, item: Array) -> bytes:
         """A file of the format."""

@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rdp.codecs.downsampled import Downsampled
+from rdp.codecs.downsampled import LARGEST_FACTOR, Downsampled
+from rdp.codecs.photograph import pillow_versions
 from rdp.core import Array, Codec, Ladder, Transmission
 from rdp.cost import Meter
 from rdp.randomness import SharedRandomness
@@ -63,6 +64,12 @@ class AtRate:
         factor = f",most_factor={self.most_factor}" if self.most_factor != MOST_FACTOR else ""
         return f"target:bpp={self.bpp!r},codec=[{family(self.codec)}]{factor}"
 
+    def versions(self) -> Mapping[str, str]:
+        """Those of the codec, and of what makes pictures smaller."""
+        return (
+            {**pillow_versions(), **self.codec.versions()} if self.most_factor > 1 else self.codec.versions()
+        )
+
     def transmit(self, item: Array, *, shared: SharedRandomness, rng: np.random.Generator) -> Transmission:
         """The item through the codec at the setting that was found for it."""
         encoder_rng, decoder_rng = rng.spawn(2)
@@ -86,6 +93,15 @@ class AtRate:
         """The codec at the finest setting that fits this item, for an encoder with this private randomness."""
         return self._found(item, shared, rng)[0]
 
+    def _smaller(self) -> Iterator[Sequence[Codec]]:
+        """The ladders for smaller and smaller pictures."""
+        inner, times = (
+            (self.codec.of, self.codec.factor) if isinstance(self.codec, Downsampled) else (self.codec, 1)
+        )
+        for factor in range(2, self.most_factor + 1):
+            if factor * times <= LARGEST_FACTOR:
+                yield Downsampled(inner, factor * times).ladder()
+
     def _found(
         self, item: Array, shared: SharedRandomness, rng: np.random.Generator
     ) -> tuple[Codec, _Encoded]:
@@ -97,12 +113,8 @@ class AtRate:
         def encoded(codec: Codec) -> _Encoded:
             return _recent(codec, item, shared, rng, context.digest())
 
-        ladders = chain(
-            [self.codec.ladder()],
-            (Downsampled(self.codec, factor).ladder() for factor in range(2, self.most_factor + 1)),
-        )
         least = math.inf
-        for ladder in ladders:
+        for ladder in chain([self.codec.ladder()], self._smaller()):
             coarsest = len(encoded(ladder[0]).data)
             if coarsest <= budget:
                 codec = _finest(ladder, coarsest, budget, lambda codec: len(encoded(codec).data))
@@ -153,10 +165,13 @@ def _recent(
 def family(codec: Codec) -> str:
     """The specification of a codec without the setting that its ladder varies."""
     ladder = codec.ladder()
-    keys = tuple(p.name for p in parameters_of(type(codec)))
-    if isinstance(ladder, Ladder):
-        keys = tuple(key for key in keys if key != ladder.parameter)
-    return write_spec(codec.name, codec, keys)
+    varied = ladder.parameter if isinstance(ladder, Ladder) else None
+    keys = [p.name for p in parameters_of(type(codec)) if p.name != varied]
+    inner = getattr(codec, varied) if varied else None
+    pairs = [write_spec(codec.name, codec, (key,)).partition(":")[2] for key in keys]
+    if isinstance(inner, Codec):  # what varies is a setting of the codec inside
+        pairs.insert(0, f"{varied}=[{family(inner)}]")
+    return f"{codec.name}:{','.join(pairs)}" if pairs else codec.name
 
 
 def _finest(ladder: Sequence[Codec], coarsest: int, budget: float, size: Callable[[Codec], int]) -> Codec:

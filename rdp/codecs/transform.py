@@ -128,12 +128,22 @@ class TransformCodec(PhotographCodec):
         return from_planes(planes, height, width)
 
     def multiply_adds(self, shape: tuple[int, ...]) -> Mapping[str, float]:
-        """Of transform, quantiser and colour; coding an index takes one more, and its context additions only."""
+        """Of colour, transform, quantiser, and for a transform that is made for the photograph its moments.
+
+        Left out are chroma's change of resolution, the rotations that find eigenvectors, and the coding of
+        indices, which looks up and adds.
+        """
         planes = plane_shapes(shape[0], shape[1], shape[2], self.chroma)
         samples = sum(int(np.prod(self._grid(plane))) * self.block**2 for plane in planes)
-        colour = 7.0 * shape[0] * shape[1] if shape[2] == 3 else 0.0
-        each = samples * (self._multiplications + 1.0) + colour
-        return {"encode": each, "decode": each}
+        pixels = float(shape[0] * shape[1] if shape[2] == 3 else 0)
+        luma = int(np.prod(self._grid(planes[0]))) * self.block**2
+        each = samples * (self._multiplications + 1.0)
+        return {"encode": each + 5.0 * pixels + luma * self._moments, "decode": each + 4.0 * pixels}
+
+    @property
+    def _moments(self) -> float:
+        """Of the second moments from which a transform is made, for a luma sample."""
+        return 0.0
 
     @property
     def _multiplications(self) -> float:
@@ -270,6 +280,10 @@ class KLTCodec(TransformCodec):
         if self.basis == "full":
             return Full(_get_matrix(decoder, self.block**2), _UNIT)
         return Separable(_get_matrix(decoder, self.block), _get_matrix(decoder, self.block), _UNIT)
+
+    @property
+    def _moments(self) -> float:
+        return float(self.block**2) if self.basis == "full" else 2.0 * self.block
 
     @property
     def _multiplications(self) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, ClassVar
@@ -33,6 +33,13 @@ class _IntraFrame(PhotographCodec):
     colour_format: ClassVar[str]
     grey_format: ClassVar[str]
     """``gray``, or a format whose chroma is then neutral."""
+
+    def versions(self) -> Mapping[str, str]:
+        """PyAV and the libavcodec in it; the encoders in that do not tell."""
+        import av
+
+        codec = av.library_versions.get("libavcodec", ())
+        return {"av": av.__version__, "libavcodec": ".".join(map(str, codec))}
 
     @abstractmethod
     def options(self) -> dict[str, str]:

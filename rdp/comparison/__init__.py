@@ -12,11 +12,12 @@ at one quality, interpolated          ``at_quality``, ``difference_at_quality``
 at a rate that both were made to hit  ``matched_rate``
 ====================================  =========================================================
 
+One item that cannot be compared is an error; with ``leave_out`` such items are left out, by name.
 ``read_curves`` takes them from a file of `rdp eval`.
 """
 
 from rdp.comparison.bjontegaard import Delta, bjontegaard_quality, bjontegaard_rate
-from rdp.comparison.curves import curves, family, read_curves
+from rdp.comparison.curves import by_target, curves, family, matching, read_curves
 from rdp.comparison.matched import (
     Matched,
     at_quality,
@@ -24,6 +25,8 @@ from rdp.comparison.matched import (
     difference_at_quality,
     difference_at_rate,
     matched_rate,
+    not_at_quality,
+    not_at_rate,
 )
 from rdp.comparison.points import Curve
 from rdp.comparison.scales import from_db, to_db
@@ -36,12 +39,16 @@ __all__ = [
     "at_rate",
     "bjontegaard_quality",
     "bjontegaard_rate",
+    "by_target",
     "curves",
     "difference_at_quality",
     "difference_at_rate",
     "family",
     "from_db",
     "matched_rate",
+    "matching",
+    "not_at_quality",
+    "not_at_rate",
     "read_curves",
     "to_db",
 ]

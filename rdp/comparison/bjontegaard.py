@@ -17,7 +17,7 @@ from rdp.comparison.points import (
     points,
     records,
     refuse_unless_finite,
-    together,
+    shared,
     undominated,
 )
 from rdp.comparison.scales import percent, percent_of, to_db
@@ -82,8 +82,9 @@ def bjontegaard_rate(
 
     ``ValueError`` if curves are not of the same items, source, seed and kind of rate, and for an item where they
     cannot be compared: rate or quality is not finite and positive (a lossless setting has no PSNR), fewer than two
-    points (four for "cubic") are undominated, or the curves do not overlap. ``leave_out`` leaves such items out
-    and names them; it is not the default, since such items are those where the codecs differ most.
+    points (four for "cubic") are undominated, or the curves do not overlap. ``leave_out`` leaves such items out,
+    and those that not all evaluations have, and names them; it is not the default, since such items are those
+    where the codecs differ most.
     """
     found = _bjontegaard(anchor, test, metric, 1, method, per, leave_out, seed)
     percents = {item: percent_of(d) for item, d in found.per_item.items()}
@@ -121,8 +122,9 @@ def _bjontegaard(
     one_of("method", method, ("pchip", "cubic"))
     one_of("per", per, ("item", "mean"))
     seed = integer("seed", seed, least=0, most=2**64 - 1)
-    sides = [points(curve, metric) for curve in together(anchor, test)]
-    usable, left_out = [], []
+    (anchor, test), absent = shared(anchor, test, leave_out=leave_out)
+    sides = [points(curve, metric) for curve in (anchor, test)]
+    usable, left_out = [], list(absent)
     fronts: dict[int, list[Front]] = {}
     found: dict[int, _Difference] = {}
     for i, label in enumerate(labels(anchor)):

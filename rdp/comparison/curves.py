@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from rdp.comparison.points import origin
+from rdp.codecs.registry import parse_codec
+from rdp.comparison.points import Curve, origin
+from rdp.core import Codec, Ladder
 from rdp.evaluate import Evaluation
 from rdp.results import read_evaluations
-from rdp.spec import split_spec
+from rdp.spec import parameters_of, split_spec, write_spec
 
 
 def read_curves(
@@ -32,41 +34,111 @@ def curves(evaluations: Iterable[Evaluation], *, over: Collection[str] = ()) -> 
     if len(origins) > 1:
         raise ValueError(f"evaluations must be of one source and seed, not of {'; '.join(origins)}")
     named = {e.channel: family(e.channel, over=over) for e in everything}
-    fixed = {name for channel, name in named.items() if _targeted(channel) is None}
+    fixed = {name for channel, name in named.items() if not channel.startswith("target:")}
+    # The same codec at settings and at rates: two curves, since at low rates the latter may downsample.
+    longer = {
+        name: f"target:codec=[{name}]" for name in set(named.values()) if family(name, over=over) in fixed
+    }
     found: dict[str, list[Evaluation]] = {}
     for e in everything:
         name = named[e.channel]
-        # The same codec at settings and at rates: two curves, since at low rates the latter may downsample.
-        clash = name in fixed and _targeted(e.channel) is not None
-        found.setdefault(f"target:codec=[{name}]" if clash else name, []).append(e)
+        if e.channel.startswith("target:") and not name.startswith("target:"):
+            name = longer.get(name, name)
+        found.setdefault(name, []).append(e)
     return {name: sorted(of_one, key=lambda e: e.bits_per_symbol.value) for name, of_one in found.items()}
 
 
 def family(channel: str, *, over: Collection[str] = ()) -> str:
     """What a channel's specification has in common with those of the same codec at other settings.
 
-    The name, so that all parameters are settings; or, where ``over`` names the parameters that are, all else. Of
-    a codec that hits rates, ``target:codec=[…],bpp=…``, the whole of what stands in the brackets.
+    The setting is the parameter that the codec's own ladder varies (in a codec of another codec, that one's); all
+    others tell codecs apart, and are written unless they are at their defaults. A codec without a ladder has no
+    setting, and one that is not installed here is its name alone: all its parameters count as settings. ``over``
+    says instead which parameters are settings.
 
-    >>> family("webp:quality=30,method=6"), family("webp:quality=30,method=6", over=["quality"])
-    ('webp', 'webp:method=6')
+    Of a codec that hits rates, ``target:codec=[…],bpp=…``, the whole of what stands in the brackets, or all but
+    the rate where there is more than these two.
+
+    >>> family("jpegxl:distance=3,effort=7"), family("jpegxl:distance=3,effort=9")
+    ('jpegxl', 'jpegxl:effort=9')
+    >>> family("downsampled:of=[jpeg:quality=5],factor=3"), family("dct:step=3,block=16", over=["block"])
+    ('downsampled:of=[jpeg],factor=3', 'dct:step=3')
     >>> family("target:bpp=0.25,codec=[jpegxl:effort=7]")
     'jpegxl:effort=7'
     """
-    targeted = _targeted(channel)
-    if targeted is not None:
-        return targeted
     try:
         name, texts = split_spec(channel)
     except ValueError:  # a channel without a specification is called by its repr
         return channel.partition("(")[0].partition(":")[0]
-    kept = [f"{key}={text}" for key, text in texts.items() if over and key not in over]
+    if name == "target" and "codec" in texts:
+        kept = [f"{key}={text}" for key, text in texts.items() if key not in ("bpp", *over)]
+        return _unwrapped(texts["codec"]) if len(kept) == 1 else f"target:{','.join(kept)}"
+    if not over:
+        try:
+            return _by_ladder(parse_codec(channel))
+        except (ValueError, ImportError):
+            return name
+    kept = [f"{key}={text}" for key, text in texts.items() if key not in over]
     return f"{name}:{','.join(kept)}" if kept else name
 
 
-def _targeted(channel: str) -> str | None:
-    """The codec in the brackets of a channel that hits rates; None for any other channel."""
-    if not channel.startswith("target:"):
-        return None
-    inner = split_spec(channel)[1].get("codec", "")
-    return inner[1:-1] if inner.startswith("[") and inner.endswith("]") else None
+def by_target(curve: Curve) -> dict[float, Evaluation]:
+    """Those of a curve's evaluations that were made to hit a rate, by that rate in bits per pixel."""
+    found = {}
+    for e in curve:
+        if e.channel.startswith("target:"):
+            try:
+                found[float(split_spec(e.channel)[1]["bpp"])] = e
+            except (ValueError, KeyError):  # a channel of somebody else
+                continue
+    return found
+
+
+def matching(text: str, known: Collection[str], *, over: Collection[str] = ()) -> list[str]:
+    """The families that ``text`` may mean: the one of this name, or those of this codec and these parameters.
+
+    >>> matching("dct", ["jpeg", "dct:block=16", "dct:block=16,chroma=444"])
+    ['dct:block=16', 'dct:block=16,chroma=444']
+    >>> matching("dct:chroma=444", ["jpeg", "dct:block=16", "dct:block=16,chroma=444"])
+    ['dct:block=16,chroma=444']
+    """
+    for name in (text, family(text, over=over)):
+        if name in known:
+            return [name]
+    head, wanted = _split(text)
+    return [
+        name
+        for name in known
+        for of_one, has in [_split(_inner(name))]
+        if of_one == head and wanted.items() <= has.items()
+    ]
+
+
+def _by_ladder(codec: Codec) -> str:
+    ladder = codec.ladder()
+    setting = ladder.parameter if isinstance(ladder, Ladder) else None
+    pairs = []
+    for p in parameters_of(type(codec)):
+        value = getattr(codec, p.name)
+        if p.name == setting:
+            if isinstance(value, Codec):
+                pairs.append(f"{p.name}=[{_by_ladder(value)}]")
+        elif p.required or value != p.default:
+            pairs.append(write_spec(codec.name, codec, (p.name,)).removeprefix(f"{codec.name}:"))
+    return f"{codec.name}:{','.join(pairs)}" if pairs else codec.name
+
+
+def _inner(name: str) -> str:
+    """The codec that a family is of."""
+    return _unwrapped(_split(name)[1].get("codec", "")) or name if name.startswith("target:") else name
+
+
+def _split(text: str) -> tuple[str, dict[str, str]]:
+    try:
+        return split_spec(text)
+    except ValueError:
+        return text, {}
+
+
+def _unwrapped(text: str) -> str:
+    return text[1:-1] if text.startswith("[") and text.endswith("]") else text

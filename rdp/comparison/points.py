@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rdp.evaluate import Evaluation
+from rdp.evaluate import Evaluation, aggregate
 from rdp.journal import Record
 from rdp.numbers import short
 from rdp.validate import Floats
@@ -55,8 +55,40 @@ def together(*curves: Curve) -> Sequence[Curve]:
     return curves
 
 
+class Shared(NamedTuple):
+    """Curves over the items that all their evaluations have, and the others by name."""
+
+    curves: Sequence[Curve]
+    left_out: tuple[str, ...]
+
+
+def shared(*curves: Curve, leave_out: bool) -> Shared:
+    """The curves as :func:`together` wants them; with ``leave_out``, of what is left of the items."""
+    everything = [e for curve in curves for e in curve]
+    sets = [_items(e) for e in everything]
+    alike = len({origin(e) for e in everything}) == 1 and any(items != sets[0] for items in sets)
+    if not (leave_out and alike):
+        return Shared(together(*curves), ())
+    common = set.intersection(*sets)
+    names = {r["item"]: label(r) for e in everything for r in e.records if _key(r) not in common}
+    left_out = tuple(names[item] for item in sorted(names))
+    if len(common) < 2:
+        raise ValueError(f"items={len(common)} that all have must be at least 2; not: {', '.join(left_out)}")
+    return Shared(together(*([_of(e, common) for e in curve] for curve in curves)), left_out)
+
+
+def _of(e: Evaluation, items: set[tuple[int, int]]) -> Evaluation:
+    """What an evaluation is of these items alone; without divergences, which are of all."""
+    kept = [r for r in e.records if _key(r) in items]
+    return e if len(kept) == len(e.records) else aggregate(kept)
+
+
+def _key(r: Record) -> tuple[int, int]:
+    return r["item"], r["symbols"]
+
+
 def _items(e: Evaluation) -> set[tuple[int, int]]:
-    return {(r["item"], r["symbols"]) for r in e.records}
+    return {_key(r) for r in e.records}
 
 
 def origin(e: Evaluation) -> str:
@@ -71,7 +103,12 @@ def records(e: Evaluation) -> Sequence[Record]:
 
 def labels(curve: Curve) -> list[str]:
     """What to call each item in an error."""
-    return [f"item {r['item']} ({r.get('name', r['item'])})" for r in records(curve[0])]
+    return [label(r) for r in records(curve[0])]
+
+
+def label(r: Record) -> str:
+    """What to call an item."""
+    return f"item {r['item']} ({r.get('name', r['item'])})"
 
 
 def points(curve: Curve, metric: str) -> Points:

@@ -90,6 +90,7 @@ def _comparisons(path: Path) -> Iterator[tuple[Record, Checked]]:
 
 def read_sources(problems: list[str], path: Path) -> list[SourceTable]:
     tables: dict[str, list[Evaluation]] = {}
+    superseded: dict[str, list[str]] = {}
     for run in runs(_sound(problems, path, lines(path))):
         try:
             evaluation = aggregate(run.records, run.divergences)
@@ -97,13 +98,17 @@ def read_sources(problems: list[str], path: Path) -> list[SourceTable]:
             problems.append(f"{shown(path)}: {run.name}: {error}")
         else:
             tables.setdefault(evaluation.source, []).append(evaluation)
-    return [_source_table(source, of_one) for source, of_one in tables.items()]
+            superseded.setdefault(evaluation.source, []).extend(run.superseded)
+    return [_source_table(source, of_one, superseded[source]) for source, of_one in tables.items()]
 
 
-def _source_table(source: str, evaluations: Sequence[Evaluation]) -> SourceTable:
+def _source_table(source: str, evaluations: Sequence[Evaluation], superseded: Sequence[str]) -> SourceTable:
     by_rate = sorted(evaluations, key=lambda e: (e.bits_per_symbol.value, e.channel, e.provenance["seed"]))
     records = [record for e in by_rate for record in e.records]
-    return SourceTable(source, by_rate, _provenance(records, ("rdp", "seed")))
+    origin = _provenance(records, ("rdp", "seed"))
+    if superseded:
+        origin["not shown:"] = "; ".join(superseded)
+    return SourceTable(source, by_rate, origin)
 
 
 def read_figures(problems: list[str], folder: Path) -> list[Figure]:

@@ -219,6 +219,7 @@ def columns(evaluations: Sequence[Evaluation]) -> list[Column]:
         ("bpp" if photographs else "bits/symbol", lambda e: _told(e.bits_per_symbol)),
         *((heading, _metric(name)) for name, heading in headings(metrics).items()),
         *((f"{end} ms", _milliseconds(end)) for end in ENDS),
+        *([("downsampled", _downsampled)] if any(e.chosen for e in evaluations) else []),
         *([("peak MB", _peak)] if any(e.memory for e in evaluations) else []),
         *(
             (f"{end} MAC/{'px' if photographs else 'symbol'}", _multiply_adds(end))
@@ -262,6 +263,10 @@ def _metric(name: str) -> Callable[[Evaluation], str]:
 
 def _milliseconds(end: str) -> Callable[[Evaluation], str]:
     return lambda e: short(1000 * e.seconds[end]) if end in e.seconds else ABSENT
+
+
+def _downsampled(e: Evaluation) -> str:
+    return str(e.chosen.get("downsampled", 0)) if e.chosen else ABSENT
 
 
 def _peak(e: Evaluation) -> str:

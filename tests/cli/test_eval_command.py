@@ -87,6 +87,16 @@ def test_nor_on_the_machines_of_a_scheduler(folder, tmp_path, reference):
         assert results(out) == reference
 
 
+def test_what_a_table_calls_a_channel_can_be_given_back(folder, capsys):
+    command = ["eval", "--data", str(folder), "--items", "2", "--metrics", "mse"]
+    assert main([*command, "--codec", "target:bpp=0.15,codec=[jpeg]", "--codec", "png"]) == 0
+    told = capsys.readouterr().out
+    assert "target:bpp=0.15" in told
+    assert "downsampl" in told
+    assert main([*command, "--codec", "jpeg", "--bpp", "0.07", "--no-downsampling"]) == 1
+    assert "by jpeg it takes at least" in capsys.readouterr().err
+
+
 def test_a_preset_is_its_codecs_at_its_rates(folder, monkeypatch, capsys):
     monkeypatch.setitem(PRESETS, "quick", Preset("quick", "", ("jpeg", "webp"), (0.5, 1.0)))
     assert main(["eval", "--preset", "quick", "--data", str(folder), "--items", "2", "--metrics", "mse"]) == 0

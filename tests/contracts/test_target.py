@@ -1,6 +1,7 @@
 """A codec at a rate, and the smaller picture that takes it below its lowest one."""
 
 import dataclasses
+import time
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rdp import SharedRandomness, bitstream, evaluate, private_rng
+from rdp import DecodeError, SharedRandomness, bitstream, evaluate, private_rng
 from rdp.codecs import JPEG, JPEGXL, WebP, codec_for_stream, parse_codec, target
 from rdp.codecs.circle import CircleCodec
 from rdp.codecs.downsampled import Downsampled
@@ -188,9 +189,32 @@ def test_refusals(make, rule):
 
 
 def test_specifications():
+    inside = [AtRate(Downsampled(codec, 2), 0.5).spec for codec in (JPEG(), WebP(), JPEGXL())]
+    assert inside[0] == "target:bpp=0.5,codec=[downsampled:of=[jpeg],factor=2]"
+    assert len(set(inside)) == 3
     assert AtRate(JPEG(30), 0.25).spec == AtRate(JPEG(75), 0.25).spec == "target:bpp=0.25,codec=[jpeg]"
     assert AtRate(JPEGXL(effort=3), 1, 4).spec == "target:bpp=1.0,codec=[jpegxl:effort=3],most_factor=4"
-    assert family(Downsampled(JPEG(30), 3)) == "downsampled:factor=3"
+    assert family(Downsampled(JPEG(30), 3)) == "downsampled:of=[jpeg],factor=3"
+
+
+def test_what_is_downsampled_is_made_smaller_still():
+    item = Photographs().item(1)
+    found = sent(AtRate(Downsampled(JPEG(), 2), 0.03), item)
+    factor = int(found.codec.partition("factor=")[2])
+    assert factor % 2 == 0
+    assert factor > 2
+    assert found.codec.count("downsampled") == 1
+
+
+def test_a_name_that_nests_is_refused_at_once():
+    name = "jpeg"
+    for _ in range(30):
+        name = f"downsampled:of=[{name}],factor=1"
+    header = bitstream.Header(name, bitstream.digest(name), (), (8, 8, 3), "uint8")
+    start = time.perf_counter()
+    with pytest.raises(DecodeError, match="must not be downsampled itself"):
+        codec_for_stream(bitstream.pack(header, [b""]))
+    assert time.perf_counter() - start < 1
 
 
 # Downsampled

@@ -1,16 +1,17 @@
 import json
 import math
 import pickle
+import sys
 import tracemalloc
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
 import rdp
 from rdp import DecodeError
-from rdp.core import Channel, Source, Transmission
+from rdp.core import Channel, Codec, Source, Transmission
 from rdp.estimate import Estimate, Moments
 from rdp.evaluate import IncompleteEvaluation, aggregate, beside, evaluate, provenance, spec
 from rdp.journal import read
@@ -71,6 +72,25 @@ class Failing:
     def transmit(self, item, *, shared, rng):
         if shared.key[1] in self.at:
             raise DecodeError("the stream is damaged")
+        return Transmission(item, 1.0, "ideal")
+
+
+@dataclass(frozen=True)
+class Versioned:
+    """Made of a library."""
+
+    library: str
+    kept: list = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def spec(self):
+        return "versioned"
+
+    def versions(self):
+        return {"library": self.library}
+
+    def transmit(self, item, *, shared, rng):
+        self.kept.append(shared.key[1])
         return Transmission(item, 1.0, "ideal")
 
 
@@ -326,10 +346,18 @@ def test_an_error_in_one_item_keeps_the_others(tmp_path, executor):
 
 
 def test_a_codec_that_fails_every_time_is_stopped_soon(tmp_path):
-    with pytest.raises(IncompleteEvaluation, match="stopped after 10 items") as stop:
-        run(Failing(frozenset(range(1, 100))), items=100)
+    with pytest.raises(IncompleteEvaluation, match=r"stopped after 10 items.*; and 6 more") as stop:
+        run(Failing(frozenset(range(100))), items=100)
+    assert next(iter(stop.value.failed)) == "the run"
     assert len(stop.value.failed) == 11
-    assert stop.value.evaluation is None  # one item has no error bar
+    assert stop.value.evaluation is None
+    with pytest.raises(IncompleteEvaluation) as stop:  # but one that fails often goes on
+        run(Failing(frozenset(range(1, 50))), items=100, journal=tmp_path / "j")
+    assert len(stop.value.failed) == 49
+    assert stop.value.evaluation.rate.n == 51
+    with pytest.raises(IncompleteEvaluation) as stop:  # and is not stopped by what is left the next time
+        run(Failing(frozenset(range(1, 50))), items=100, journal=tmp_path / "j")
+    assert len(stop.value.failed) == 49
     with pytest.raises(ImportError, match="no such package"):
         run(Missing())
 
@@ -355,6 +383,45 @@ def test_items_of_another_run_in_the_same_journal_are_ignored(tmp_path, uninterr
     path.write_text(text.replace(old, new) if old else text, encoding="utf-8")
     assert run(journal=path) == uninterrupted
     assert len(items_of(path)) == 2 * ITEMS
+
+
+def test_items_made_with_another_version_of_a_library_are_done_again(tmp_path):
+    old, new = Versioned("1.0"), Versioned("1.1")
+    options = {"journal": tmp_path / "j", "divergences": []}
+    assert run(old, **options).provenance["versions"] == {"library": "1.0"}
+    assert run(new, **options).provenance["versions"] == {"library": "1.1"}
+    assert len(new.kept) == ITEMS
+    again = Versioned("1.1")
+    run(again, **options)
+    assert again.kept == []
+
+
+def test_an_item_that_a_machine_with_other_libraries_made_is_refused(monkeypatch):
+    told = iter([{"library": "1.0"}] + [{"library": "1.0"}, {"library": "1.1"}] * ITEMS)
+    monkeypatch.setattr(sys.modules["rdp.evaluate"], "versions", lambda channel: next(told))
+    with pytest.raises(IncompleteEvaluation, match=r"item 1: made with other libraries"):
+        run(Versioned("1.0"), divergences=[])
+
+
+def test_a_codec_is_warm_before_it_is_timed():
+    timed = []
+
+    @dataclass(frozen=True)
+    class Cold(Codec):
+        name = "cold"
+        common_randomness = "none"
+
+        def encode_segments(self, item, *, shared, rng):
+            timed.append(item.shape)
+            return [item.tobytes()]
+
+        def decode_segments(self, segments, *, shape, dtype, shared, rng):
+            return np.frombuffer(segments[0], dtype).reshape(shape)
+
+    run(Cold(), divergences=[])
+    assert len(timed) == ITEMS + 1
+    run(Cold(), divergences=[])
+    assert len(timed) == 2 * ITEMS + 1
 
 
 def test_infinite_distortions_come_back_from_the_journal(tmp_path):

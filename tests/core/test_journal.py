@@ -79,6 +79,30 @@ def test_a_line_half_written_at_any_byte_is_cut_off(path):
         assert list(read(path)) == [*RECORDS[: size >= first], {"item": 2}]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [b"notes", b"notes\nmore notes\n", b"notes\nmore", b"\x89PNG\r\n\x1a\n", b'{"a":1}\nnotes', b"[1]\n"],
+)
+def test_a_file_that_is_no_journal_is_left_alone(tmp_path, text):
+    path = tmp_path / "notes.txt"
+    path.write_bytes(text)
+    with pytest.raises(ValueError, match=r"notes\.txt"):
+        Journal(path)
+    assert path.read_bytes() == text
+
+
+def test_records_that_hold_a_text_are_found(path):
+    write(path, [{"channel": "jpeg"}, {"channel": 'a "b"'}, {"other": 1}])
+    path.write_bytes(path.read_bytes() + b"{broken\n")
+    with Journal(path) as journal:
+        assert [record for _, record in journal.places("jpeg")] == [{"channel": "jpeg"}]
+        [(at, record)] = journal.places('a "b"')
+        assert record == {"channel": 'a "b"'}
+        assert path.read_bytes()[at:].startswith(b'{"channel":"a')
+        with pytest.raises(ValueError, match="line 4"):
+            list(journal.places())
+
+
 @pytest.mark.parametrize("value", [object(), {1, 2}, b"bytes"])
 def test_a_record_that_cannot_be_written_leaves_nothing_behind(path, value):
     with Journal(path) as journal:

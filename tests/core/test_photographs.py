@@ -116,6 +116,20 @@ def test_an_orientation_is_applied_once(tmp_path, name, orientation):
     assert np.array_equal(read_photograph(path), upright[orientation](stored))
 
 
+def test_other_contents_are_another_source(tmp_path):
+    """Of one size, as uncompressed pictures are."""
+    seen = set()
+    for value in (10, 11):
+        Image.fromarray(np.full((50, 60, 3), value, np.uint8)).save(tmp_path / "a.ppm")
+        seen.add(Photographs(tmp_path).spec)
+    for at in (0, 4999, 8999):
+        data = bytearray((tmp_path / "a.ppm").read_bytes())
+        data[13 + at] ^= 1
+        (tmp_path / "a.ppm").write_bytes(data)
+        seen.add(Photographs(tmp_path).spec)
+    assert len(seen) == 5
+
+
 def test_unreadable_metadata_do_not_matter(tmp_path):
     for number, exif in enumerate([b"Exif\0\0junk", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\xff" * 40]):
         image(PICTURE).save(tmp_path / f"{number}.png", exif=exif)
