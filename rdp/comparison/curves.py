@@ -53,8 +53,8 @@ def family(channel: str, *, over: Collection[str] = ()) -> str:
 
     The setting is the parameter that the codec's own ladder varies (in a codec of another codec, that one's); all
     others tell codecs apart, and are written unless they are at their defaults. A codec without a ladder has no
-    setting, and one that is not installed here is its name alone: all its parameters count as settings. ``over``
-    says instead which parameters are settings.
+    setting and all its parameters in its name, and one that is not installed here is its name alone: all its
+    parameters count as settings. ``over`` says instead which parameters are settings.
 
     Of a codec that hits rates, ``target:codec=[…],bpp=…``, the whole of what stands in the brackets, or all but
     the rate where there is more than these two.
@@ -123,7 +123,7 @@ def _by_ladder(codec: Codec) -> str:
         if p.name == setting:
             if isinstance(value, Codec):
                 pairs.append(f"{p.name}=[{_by_ladder(value)}]")
-        elif p.required or value != p.default:
+        elif setting is None or p.required or value != p.default:
             pairs.append(write_spec(codec.name, codec, (p.name,)).removeprefix(f"{codec.name}:"))
     return f"{codec.name}:{','.join(pairs)}" if pairs else codec.name
 

@@ -387,6 +387,16 @@ def test_later_records_of_an_item_stand(folder):
     assert "999" not in words(page)
 
 
+def test_a_run_by_other_versions_is_not_mixed_in_and_is_named(folder):
+    folder.evaluations(item(0, bits=999999.0), item(1, bits=999999.0), item(2, bits=999999.0))
+    folder.evaluations(*(item(i, bits=8000.0, rdp="0.2.0") for i in range(2)))
+    status, page = folder.report("evaluations")
+    assert status == 0
+    assert "0.40000" in words(page)
+    assert "999" not in words(page)
+    assert "3 items of rdp 0.1.0 left out, those of rdp 0.2.0 stand" in words(page)
+
+
 def test_one_table_for_each_source_sorted_by_rate(folder):
     for seed, quality, scale in [(0, 75, 3.0), (0, 10, 1.0), (1, 10, 2.0)]:
         codec = f"jpeg:quality={quality}"
