@@ -1,11 +1,11 @@
 """What must not outlive this process: programs that it started and temporary folders, however it ends.
 
-A process that is killed cleans up nothing. So the first thing that is noted starts a watch: a shell that reads what
-there is from a pipe of which only this process has the other end. When that closes, which not even ``kill -9``
-prevents, the watch ends the groups of programs that are still noted, then what else has such a folder as its TMPDIR
-(where there is a /proc: a program whose start was not yet told, or a child that left the group), and removes the
-folders. A process that ends in order has nothing left to be done for it. The watch leads a session of its own, so
-that neither Ctrl-C nor the end of our process group reaches it.
+A process that is killed cleans up nothing. So the first thing that is noted starts a watch: a shell that is
+told of each by a pipe, of which only this process has the other end. When that closes, which not even ``kill
+-9`` prevents, the watch ends the groups of programs that are still noted, and removes the folders. Where
+there is a /proc, it also ends whatever has such a folder as its TMPDIR: a program whose start was not yet
+told, or a child that left the group. A process that ends in order leaves it nothing to do. The watch leads a
+session of its own, so that neither Ctrl-C nor the end of our process group reaches it.
 """
 
 from __future__ import annotations

@@ -8,9 +8,13 @@ import inspect
 import itertools
 import json
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -19,6 +23,7 @@ from rdp import __version__, bitstream, comparison_command, eval_command
 from rdp.bitstream import DecodeError
 from rdp.core import Array, Codec
 from rdp.randomness import SharedRandomness, private_rng, tag
+from rdp.validate import printable
 from rdp.workers import WorkersUnusable
 
 DESCRIPTION = """\
@@ -111,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, DecodeError, ImportError, OSError, WorkersUnusable) as error:
-        print(f"rdp {arguments.command}: {_printable(error)}", file=sys.stderr)
+        print(f"rdp {arguments.command}: {printable(str(error))}", file=sys.stderr)
         return 1
     except _Terminated:
         print(f"rdp {arguments.command}: ended by SIGTERM", file=sys.stderr)
@@ -130,7 +135,8 @@ class _Terminated(KeyboardInterrupt):
 def _ended_in_order() -> Iterator[None]:
     """Inside, the first SIGTERM is an exception, so that programs are ended and folders removed."""
     before = signal.getsignal(signal.SIGTERM)
-    if threading.current_thread() is not threading.main_thread() or before in (None, signal.SIG_IGN):
+    aside = threading.current_thread() is not threading.main_thread()
+    if aside or before is None or before == signal.SIG_IGN:
         yield
         return
 
@@ -146,14 +152,9 @@ def _ended_in_order() -> Iterator[None]:
 
 
 def _print_what_it_can(stream: Any) -> None:
-    """``?`` for what the terminal's or file's encoding lacks, rather than an error at the end of a long run."""
-    if getattr(stream, "errors", None) == "strict" and hasattr(stream, "reconfigure"):
+    """``?`` for what the stream's encoding lacks, rather than an error at the end of a long run."""
+    if getattr(stream, "errors", None) in ("strict", "surrogateescape") and hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="replace")
-
-
-def _printable(error: BaseException) -> str:
-    """What an error says, its lines as they are, but names in it without what a terminal would obey."""
-    return PLACEHOLDER
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -268,7 +269,7 @@ def _compress(arguments: argparse.Namespace) -> int:
     per = (
         f"{8 * len(data) / pixels:.4f} bpp" if pixels else f"{8 * len(data) / item.size:.4f} bits per number"
     )
-    print(f"{arguments.output}: {len(data)} bytes, {per}, by {codec.spec}")
+    print(f"{printable(str(arguments.output))}: {len(data)} bytes, {per}, by {codec.spec}")
     return 0
 
 
@@ -290,7 +291,9 @@ def _decompress(arguments: argparse.Namespace) -> int:
             )
         write_photograph(arguments.output, recon)
     header = bitstream.read_header(data)
-    print(f"{arguments.output}: {header.dtype} {header.shape}, decoded by {codec.decoder_spec}")
+    print(
+        f"{printable(str(arguments.output))}: {header.dtype} {header.shape}, decoded by {codec.decoder_spec}"
+    )
     return 0
 
 

@@ -19,6 +19,7 @@ from rdp.codecs.registry import parse_codec
 from rdp.codecs.target import AtRate
 from rdp.core import Codec
 from rdp.spec import build, split_spec
+from rdp.validate import integer, printable
 
 EVAL = f"""\
 Send every item through every codec, decode what was encoded, and average.
@@ -140,7 +141,7 @@ def run(arguments: argparse.Namespace) -> int:
         alike.setdefault(why, []).append(name)
     for why, those in list(alike.items())[:MOST_TOLD]:
         more = f" and {len(those) - 1} more" if len(those) > 1 else ""
-        print(f"rdp eval: {those[0]}{more}: {why}", file=sys.stderr)
+        print(f"rdp eval: {printable(f'{those[0]}{more}: {why}')}", file=sys.stderr)
     rest = sum(len(those) for those in list(alike.values())[MOST_TOLD:])
     if rest:
         print(f"rdp eval: and {rest} more that failed", file=sys.stderr)
@@ -178,7 +179,6 @@ def _channel(spec: str) -> Codec | AtRate:
 
 def _workers(arguments: argparse.Namespace) -> Any:
     """The executor, as a context; without one, this process on one thread, as each worker is."""
-    from rdp.validate import integer
     from rdp.workers import Processes, dask_executor, pinned
 
     if arguments.dask:
@@ -199,9 +199,9 @@ def _ends_soon() -> Iterator[None]:
 
     def watch() -> None:
         while number := os.read(reader, 1):
-            if number[0] == signal.SIGINT and not ended.wait(PATIENCE):
+            if number[0] in (signal.SIGINT, signal.SIGTERM) and not ended.wait(PATIENCE):
                 os.write(2, b"rdp eval: interrupted\n")
-                os._exit(130)
+                os._exit(128 + number[0])
 
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     watcher = threading.Thread(target=watch, daemon=True)

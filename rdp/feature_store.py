@@ -23,10 +23,11 @@ class FeatureStore:
 
     With ``path=None`` a temporary file that goes when the store is closed. Used as a context manager. What a
     killed process had half written stays at the end of the file and harms nothing: places are told after the bytes
-    are with the operating system.
+    are with the operating system. ``OSError`` if an array cannot be written; what was there is kept.
     """
 
     def __init__(self, path: str | Path | None = None) -> None:
+        self._name = "the features" if path is None else str(path)
         self._file: IO[bytes]
         if path is None:
             self._file = tempfile.SpooledTemporaryFile(max_size=_SPOOLED)  # noqa: SIM115
@@ -40,9 +41,14 @@ class FeatureStore:
         numbers = np.ascontiguousarray(real("features", array), dtype="<f8")
         data = numbers.tobytes()
         at = self._file.seek(0, 2)
-        written = 0
-        while written < len(data):
-            written += self._file.write(data[written:])
+        try:
+            written = 0
+            while written < len(data):
+                written += self._file.write(data[written:])
+        except OSError as error:
+            self._file.truncate(at)
+            why = f"{self._name}: {error.strerror or error}; the {at} bytes that were there are kept"
+            raise OSError(error.errno, why) from None
         return {"at": at, "shape": list(numbers.shape), "crc32": zlib.crc32(data)}
 
     def read(self, place: Record) -> Floats:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, Literal
@@ -99,6 +102,13 @@ class Command(PhotographCodec):
         """By ``quality``: the ``qualities``."""
         return Ladder(self, "quality", _rungs(self.qualities)) if self.qualities else ()
 
+    def versions(self) -> Mapping[str, str]:
+        """By name, digests of the programs, and of the scripts and other files among their arguments."""
+        words = dict.fromkeys(word for text in (self.encoder, self.decoder) for word in shlex.split(text))
+        paths = [shutil.which(word) or word for word in words]
+        files = [(path, os.stat(path)) for path in paths if os.path.isfile(path)]
+        return {os.path.basename(path): _digest(path, stat.st_size, stat.st_mtime_ns) for path, stat in files}
+
     def tables_digest(self) -> bytes:
         """The decoder's words; of its path, the name."""
         program, *arguments = shlex.split(self.decoder)
@@ -153,6 +163,13 @@ class Command(PhotographCodec):
         return ".png" if self.pictures == "png" else {1: ".pgm", 3: ".ppm"}[channels]
 
 
+@lru_cache(maxsize=64)
+def _digest(path: str, size: int, time: int) -> str:
+    """Of a file's contents, read again when it has changed."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=8)).hexdigest()
+
+
 def _require_places(name: str, template: str) -> None:
     try:
         words = shlex.split(template)
@@ -170,7 +187,7 @@ def _words(template: str, values: Mapping[str, str]) -> list[str]:
 
 @contextmanager
 def _files(given: str, written: str) -> Iterator[tuple[Path, Path]]:
-    """Two paths with these suffixes in a private folder, which goes away with all that is in it, however we end."""
+    """Two paths with these suffixes in a private folder, which goes away with what is in it, however we end."""
     made = TemporaryDirectory(prefix="rdp-", ignore_cleanup_errors=True)
     folder = Path(os.path.abspath(made.name))
     try:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -37,8 +38,11 @@ class CompressAI(Codec):
     """A model of ``compressai.zoo.image_models``: `compressai:model=mbt2018-mean,quality=3`.
 
     ``quality`` goes from 1 to 8 (to 6 for cheng2020), ``metric`` is what the model was trained for, "mse" or
-    "ms-ssim". The weights are CompressAI's, fetched by it when they are first used; or those in the file
-    ``weights``, as its training script writes them. ``device`` "auto" is a CUDA device if there is one.
+    "ms-ssim". The weights are CompressAI's, from torch's folder of downloads, or those in the file ``weights``, as
+    its training script writes them. Others are fetched with ``fetch=true`` only, which no stream can say: what a
+    stranger's bytes name is no reason to use the network. Which file to look for in that folder is told by
+    CompressAI's table of addresses, ``compressai.zoo.image.model_urls``; weights that it lacks count as missing.
+    ``device`` "auto" is a CUDA device if there is one.
 
     Pictures are padded to multiples of 64 by repeating the last row and column; grey ones are three equal
     channels, and the mean of three when decoded. The strings of ``model.compress`` are the segments; ``shape``
@@ -60,6 +64,7 @@ class CompressAI(Codec):
     metric: Literal["mse", "ms-ssim"] = "mse"
     weights: str = ""
     device: str = "auto"
+    fetch: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.model, str) or not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", self.model):
@@ -76,6 +81,10 @@ class CompressAI(Codec):
     def tables_digest(self) -> bytes:
         """Of weights and tables, as they are once loaded, and of the kind of device."""
         return self._loaded().digest
+
+    def versions(self) -> Mapping[str, str]:
+        """Of the package, and a digest of the weights."""
+        return {**super().versions(), "weights": self.tables_digest().hex()}
 
     def multiply_adds(self, shape: tuple[int, ...]) -> Mapping[str, float]:
         """Half the operations that torch counts; exact for convolutions, of which these models are made."""
@@ -123,6 +132,11 @@ class CompressAI(Codec):
                 stamp = os.stat(self.weights).st_mtime_ns
             except OSError as error:
                 raise ImportError(f"weights={self.weights!r} cannot be read: {error.strerror}") from error
+        elif not self.fetch and not _fetched(self.model, self.quality, self.metric):
+            raise ImportError(
+                f"the weights of {self.model}, quality {self.quality}, {self.metric}, are not here: "
+                "fetch=true lets CompressAI fetch them, weights=… names a file"
+            )
         return _load(self.model, self.quality, self.metric, self.weights, self.device, stamp)
 
 
@@ -184,6 +198,24 @@ class _Loaded:
             for stage, counter in (("encode", encoder), ("decode", decoder)):
                 self.counted[stage] = counter.get_total_flops() / 2 / SIDE**2
         return self.counted
+
+
+def _fetched(model: str, quality: int, metric: str) -> bool:
+    """Whether torch's folder of downloads holds these weights; True for a model that does not exist at all."""
+    import torch.hub
+    from compressai.zoo import image_models
+
+    if model not in image_models:
+        return True  # which is then refused for what it is
+    try:
+        from compressai.zoo.image import model_urls
+
+        url = str(model_urls[model][metric][quality])
+    except (ImportError, LookupError):
+        return False
+    return os.path.isfile(
+        os.path.join(torch.hub.get_dir(), "checkpoints", os.path.basename(urlsplit(url).path))
+    )
 
 
 @lru_cache(maxsize=8)

@@ -2,8 +2,8 @@
 
 Nothing passes through a shell: a program gets its arguments as they are. It gets no input and a short environment;
 what it prints is read and forgotten but for the end. It leads a process group of its own, which is killed whatever
-happens: when the program has ended, when its time is over, when we are interrupted, and, by :mod:`rdp.children`, when
-we are killed. A child of it that leaves the group, as daemons do, escapes that.
+happens: when the program has ended, when its time is over, when we are interrupted, and when we are killed, by
+:mod:`rdp.children`. A child of it that leaves the group, as daemons do, escapes that.
 """
 
 from __future__ import annotations
@@ -175,5 +175,5 @@ def _fate(status: int) -> str:
 def _last_lines(printed: bytes) -> str:
     lines = [line for line in printed.decode("utf-8", "replace").splitlines() if line.strip()][-5:]
     # Not what a terminal would obey.
-    told = "\n".join("".join(c if c.isprintable() else " " for c in line)[-200:] for line in lines)
+    told = " | ".join("".join(c if c.isprintable() else " " for c in line)[-200:] for line in lines)
     return f": {told}" if told else ""

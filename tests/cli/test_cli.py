@@ -1,15 +1,18 @@
 """The command line: what a person types, what it answers, and with which exit status."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from rdp.cli import main
+from rdp.codecs.images import JPEG
 from rdp.journal import read
 from rdp.sources.photographs import read_photograph, write_photograph
 
@@ -191,6 +194,80 @@ def test_interruption_is_quiet(monkeypatch, capsys):
     monkeypatch.setattr(sys.modules["rdp.evaluate"], "evaluate", interrupted)
     assert main(["eval", "--codec", "circle", "--source", "circle:size=10"]) == 130
     assert "interrupted" in capsys.readouterr().err
+
+
+def terminated(*arguments, **keywords):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(10)
+    except Exception:  # as evaluate does with what an item raises
+        pytest.fail("an item was blamed")
+
+
+def test_sigterm_is_an_orderly_end_and_its_handler_is_put_back(monkeypatch, capsys):
+    def mine(*_):
+        pass
+
+    before = signal.signal(signal.SIGTERM, mine)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys.modules["rdp.evaluate"], "evaluate", terminated)
+            assert main(["eval", "--codec", "circle", "--source", "circle:size=10"]) == 143
+        assert "rdp eval: ended by SIGTERM\n" in capsys.readouterr().err
+        assert signal.getsignal(signal.SIGTERM) is mine
+        assert main(["curve", "gaussian", "--rates", "1"]) == 0
+        assert signal.getsignal(signal.SIGTERM) is mine
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        monkeypatch.setattr("rdp.cli._codecs", lambda _: os.kill(os.getpid(), signal.SIGTERM) or 0)
+        assert main(["codecs"]) == 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_beside_the_main_thread_no_handler_is_set():
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(main, ["curve", "gaussian", "--rates", "1"]).result() == 0
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "ascii:strict", "latin-1"])
+def test_an_encoding_that_lacks_characters_harms_no_result(encoding):
+    env = os.environ | {
+        "LC_ALL": "C",
+        "PYTHONIOENCODING": encoding,
+        "PYTHONCOERCECLOCALE": "0",
+        "PYTHONUTF8": "0",
+    }
+    words = [sys.executable, "-m", "rdp.cli", "eval", "--codec", "dithered:step=0.5"]
+    done = subprocess.run([*words, "--source", "gaussian:size=100"], capture_output=True, env=env)
+    assert done.returncode == 0, done.stderr
+    assert b"dithered:step=0.5" in done.stdout.replace(b"\n", b"")
+    assert (b"31.56 \xb1 0.31" if encoding == "latin-1" else b"31.56 ? 0.31") in done.stdout
+
+
+def test_names_in_errors_are_printed_on_one_line(tmp_path, capsysbinary):
+    name = tmp_path / "a\nb\x1b[31m\udcffé.png"
+    name.write_bytes(b"no picture")
+    assert main(["compress", str(name), str(tmp_path / "x"), "--codec", "jpeg"]) == 1
+    error = capsysbinary.readouterr().err
+    assert error.count(b"\n") == 1
+    assert rb"/a\nb\x1b[31m\udcff" in error
+    assert "é.png".encode() in error
+
+
+def test_the_search_for_a_rate_and_the_stream_have_the_same_private_randomness(folder, tmp_path, monkeypatch):
+    drawn = []
+    encode = JPEG.encode_segments
+
+    def noted(codec, item, *, shared, rng):
+        drawn.append((rng.random(), rng.spawn(1)[0].random()))
+        return encode(codec, item, shared=shared, rng=rng)
+
+    monkeypatch.setattr(JPEG, "encode_segments", noted)
+    words = ["compress", str(folder / "a.png"), str(tmp_path / "x"), "--codec", "jpeg", "--bpp", "1.5"]
+    assert main(words) == 0
+    assert len(drawn) > 2
+    assert len(set(drawn)) == 1
+    assert 8 * (tmp_path / "x").stat().st_size <= 1.5 * 170 * 180
 
 
 def test_codecs_lists_and_prints_json(capsys):

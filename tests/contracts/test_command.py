@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rdp import DecodeError, SharedRandomness, bitstream, private_rng
+from rdp import DecodeError, SharedRandomness, bitstream, children, private_rng
 from rdp.codecs import codec_for_stream, parse_codec, program
 from rdp.codecs.command import Command
 from rdp.codecs.downsampled import Downsampled
@@ -297,8 +298,8 @@ def parents(folder, rest):
     )
 
 
-def eventually(condition):
-    deadline = time.monotonic() + 5
+def eventually(condition, seconds=5):
+    deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)
     return condition()
@@ -357,7 +358,103 @@ def test_an_interrupt_ends_the_program_and_leaves_nothing(tmp_path):
     assert os.listdir(tmp_path / "temporary") == []
 
 
+@linux
+@pytest.mark.parametrize(
+    ("jobs", "how", "status"),
+    [
+        (1, signal.SIGTERM, 143),
+        (1, signal.SIGKILL, -9),
+        (2, signal.SIGINT, 130),
+        (2, signal.SIGTERM, 143),
+        (2, signal.SIGKILL, -9),
+    ],
+)
+def test_no_program_or_folder_outlives_the_command_however_it_ends(tmp_path, jobs, how, status):
+    temporary = tmp_path / "with 'odd'  name"
+    temporary.mkdir()
+    path = script(
+        tmp_path,
+        f"os.chdir({str(tmp_path)!r})\n"
+        "me = str(os.getpid())\n"
+        "open(me, 'w').write(me); os.mkdir(os.environ['TMPDIR'] + '/more', 0)\n"
+        "os.rename(me, me + '.pid'); time.sleep(60)",
+    )
+    codec = f"command:encoder=[{quoted(path)} {{in}} {{out}}],decoder=[cp {{in}} {{out}}]"
+    words = [sys.executable, "-m", "rdp.cli", "eval", "--codec", codec, "--jobs", str(jobs), "--items", "2"]
+    env = os.environ | {"TMPDIR": str(temporary)}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env) as process:
+        assert eventually(lambda: len(list(tmp_path.glob("*.pid"))) == jobs, 60)
+        assert len(running(tmp_path)) == len(os.listdir(temporary)) == jobs
+        start = time.monotonic()
+        process.send_signal(how)
+        process.communicate(timeout=20)  # nobody holds its output open
+        assert process.returncode == status
+        assert eventually(lambda: not running(tmp_path))
+        assert eventually(lambda: not os.listdir(temporary))
+        assert time.monotonic() - start < 4
+
+
+KILLED = """
+import os, subprocess, sys, time
+from pathlib import Path
+from rdp.children import forget, note
+for name in sys.argv[1:]:
+    Path(name).mkdir()
+    note(Path(name))
+mine = [subprocess.Popen(["sleep", "60"], start_new_session=True) for _ in range(3)]
+for child in mine:
+    note(child.pid)
+forget(mine[1].pid)
+forget(Path(sys.argv[2]))
+subprocess.Popen(["sleep", "60"], start_new_session=True, env=os.environ | {"TMPDIR": sys.argv[1]})  # never told
+if os.fork() == 0:  # holds no end of the pipe
+    time.sleep(3)
+    os._exit(0)
+print(*(child.pid for child in mine), flush=True)
+time.sleep(60)
+"""
+
+
+@linux
+def test_what_is_noted_ends_with_a_killed_process_and_what_was_forgotten_stays(tmp_path):
+    folders = [tmp_path / "a  *$(touch x)", tmp_path / "b", tmp_path / "new\nline"]
+    words = [sys.executable, "-c", KILLED, *map(str, folders)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        first, forgotten, last = map(int, process.stdout.readline().split())
+        sleeping = [first, forgotten, last, *untold(folders[0])]
+        assert len(sleeping) == 4
+        assert all(map(_runs, sleeping))
+        process.kill()
+        process.wait()
+        assert eventually(lambda: not folders[0].exists(), 2.5)
+        assert list(map(_runs, sleeping)) == [False, True, False, False]
+        os.kill(forgotten, signal.SIGKILL)
+    assert folders[1].exists()
+    assert folders[2].exists()  # which the watch cannot be told
+
+
+def untold(folder):
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if f"TMPDIR={folder}".encode() in path.read_bytes().split(b"\0"):
+                yield int(path.parent.name)
+
+
+@linux
+def test_a_watch_that_was_killed_is_replaced(tmp_path):
+    encode(COPY)
+    watch = children._children._watch
+    watch.kill()
+    watch.wait()
+    watch.returncode = None
+    encode(COPY)
+    assert children._children._watch is not watch
+    assert children._children._watch.poll() is None
+    assert not children._children._noted
+
+
 def test_no_zombie_is_left(tmp_path, monkeypatch):
+    encode(COPY)  # starts what watches over programs
     started = []
 
     class Noted(subprocess.Popen):
@@ -540,3 +637,18 @@ def test_where_the_system_tells_nothing_it_still_works(monkeypatch):
     monkeypatch.delattr(os, "waitid")
     monkeypatch.setattr(program, "_memory", lambda number: 0)
     assert np.array_equal(decode(COPY, encode(COPY)), ITEM)
+
+
+def test_another_program_of_the_same_name_is_another_version(tmp_path):
+    script = tmp_path / "copy.py"
+    text = "import shutil, sys; shutil.copy(sys.argv[1], sys.argv[2])"
+    script.write_text(text, encoding="utf-8")
+    words = f"{sys.executable} {script} {{in}} {{out}}"
+    codec = Command(encoder=words, decoder=words)
+    before = codec.versions()
+    assert set(before) == {Path(sys.executable).name, "copy.py"}
+    assert codec.versions() == before
+    script.write_text(text + "  # changed", encoding="utf-8")
+    assert codec.versions()["copy.py"] != before["copy.py"]
+    script.write_text(text, encoding="utf-8")
+    assert codec.versions() == before

@@ -14,6 +14,7 @@ from torch import nn
 from rdp import DecodeError, SharedRandomness, bitstream, private_rng
 from rdp.codecs import codec_for_stream, compressai_models, describe_codecs, parse_codec
 from rdp.codecs.compressai_models import CompressAI
+from rdp.codecs.downsampled import Downsampled
 from rdp.testing import codec_laws, laws, photographs
 
 
@@ -133,13 +134,29 @@ KINDS = {
 
 
 @pytest.fixture(autouse=True)
-def stand_in(monkeypatch):
-    """The modules that the codec imports."""
+def stand_in(monkeypatch, tmp_path_factory):
+    """The modules that the codec imports, and torch's folder of downloads with weights, but none of quality 7."""
     package, inner = types.ModuleType("compressai"), types.ModuleType("compressai.zoo")
     package.__spec__, package.__path__ = ModuleSpec("compressai", None, is_package=True), []
     inner.__spec__ = ModuleSpec("compressai.zoo", None)
     inner.image_models = {name: zoo(kind) for name, kind in KINDS.items()}
-    package.zoo = inner
+    pictures = types.ModuleType("compressai.zoo.image")
+    pictures.model_urls = {
+        name: {
+            "mse": {
+                quality: f"https://host.test/v1/{name}-{quality}-0abc.pth.tar?x=y" for quality in range(1, 9)
+            }
+        }
+        for name in KINDS
+    }
+    downloads = tmp_path_factory.mktemp("hub")
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(downloads))
+    (downloads / "checkpoints").mkdir()
+    for name in KINDS:
+        for quality in (*range(1, 7), 8):
+            (downloads / "checkpoints" / f"{name}-{quality}-0abc.pth.tar").touch()
+    package.zoo, inner.image = inner, pictures
+    monkeypatch.setitem(sys.modules, "compressai.zoo.image", pictures)
     monkeypatch.setitem(sys.modules, "compressai", package)
     monkeypatch.setitem(sys.modules, "compressai.zoo", inner)
     compressai_models._load.cache_clear()
@@ -253,6 +270,33 @@ def test_the_kind_of_device_is_part_of_what_both_ends_must_hold():
     else:
         with pytest.raises(DecodeError, match="other tables or weights"):
             decode(CompressAI(), data)
+
+
+def test_a_stream_downloads_nothing(monkeypatch):
+    item = ITEMS["colour pixel"]
+    willing = CompressAI(quality=7, device="cpu", fetch=True)
+    data = encode(willing, item)
+    assert np.array_equal(decode(willing, data), decode(willing, data))
+    assert "fetch" not in willing.decoder_spec
+    assert parse_codec("compressai:quality=7,device=cpu,fetch=true") == willing
+    for nested in (data, encode(Downsampled(willing, 2), photographs()["colour slope"])):
+        stranger = codec_for_stream(nested)
+        monkeypatch.setitem(sys.modules["compressai.zoo"].image_models, "bmshj2018-factorized", fetching)
+        with pytest.raises(
+            ImportError, match=r"quality 7, mse, are not here: fetch=true lets CompressAI fetch them"
+        ):
+            decode(stranger, nested)
+    with pytest.raises(ImportError, match="are not here"):
+        encode(CompressAI(quality=7), item)
+    with pytest.raises(ImportError, match="are not here"):  # of which CompressAI has none
+        encode(CompressAI(metric="ms-ssim"), item)
+    monkeypatch.delattr(sys.modules["compressai.zoo.image"], "model_urls")
+    with pytest.raises(ImportError, match="are not here"):
+        encode(PLAIN, item)
+
+
+def fetching(*arguments, **options):
+    pytest.fail("it was fetched")
 
 
 def test_streams_find_their_decoder_and_choose_no_file():

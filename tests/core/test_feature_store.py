@@ -64,3 +64,20 @@ def test_places_that_are_none(place):
 def test_what_is_not_finite_is_refused(bad):
     with FeatureStore() as store, pytest.raises(ValueError, match="features="):
         store.append(bad)
+
+
+def test_a_full_disk_is_told_by_name_and_harms_nothing(tmp_path):
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "features"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with FeatureStore(path) as store:
+        first = store.append([1.0, 2.0])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # Python ignores SIGXFSZ
+        try:
+            with pytest.raises(OSError, match=r"features: .*; the 16 bytes that were there are kept"):
+                store.append(np.zeros(100))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert path.stat().st_size == 16
+        assert store.read(first).tolist() == [1, 2]
+        assert store.read(store.append([3.0])).tolist() == [3]
