@@ -18,6 +18,7 @@ from rdp.bitstream import MOST_ELEMENTS, DecodeError
 from rdp.codecs.photograph import PhotographCodec
 from rdp.coders.entropy import Integers
 from rdp.coders.huffman import (
+    LONGEST,
     Bits,
     from_bytes,
     huffman_code,
@@ -37,6 +38,7 @@ MOST_DIAGONALS = 2**16
 
 _LEVELS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 256)
 _WIDTH = 9  # bits of a level in the stream
+_MOST_OF_TABLES = 2**14  # bits of 256 levels and the lengths of their words
 
 
 def best_levels(values: Integers, counts: Integers, levels: int) -> Integers:
@@ -146,6 +148,12 @@ class LloydMax(PhotographCodec):
             self._check_size(height, width)
         except ValueError as error:
             raise DecodeError(str(error)) from None
+        # Bits take eight times the room of bytes: only as many as these samples and the tables can have.
+        most = channels * (height * width * LONGEST + _MOST_OF_TABLES)
+        if 8 * len(payload) > most + 7:
+            raise DecodeError(
+                f"{len(payload)} bytes are more than {height}×{width}×{channels} samples can take"
+            )
         bits, at = from_bytes(payload), 0
         out = np.empty((height, width, channels), np.uint8)
         for c in range(channels):
