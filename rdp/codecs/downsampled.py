@@ -39,9 +39,8 @@ class Downsampled(Codec):
     def __post_init__(self) -> None:
         if not isinstance(self.of, Codec):
             raise refuse("of", self.of, "must be a codec")
-        if isinstance(
-            self.of, Downsampled
-        ):  # a stream of a few bytes could ask for any number of enlargements
+        # A stream of a few bytes could ask for any number of enlargements.
+        if isinstance(self.of, Downsampled):
             raise refuse("of", self.of, "must not be downsampled itself")
         object.__setattr__(self, "factor", integer("factor", self.factor, least=1, most=LARGEST_FACTOR))
 

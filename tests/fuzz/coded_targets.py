@@ -348,7 +348,7 @@ TARGETS = {
         streams(
             "downsampled:of=[lloyd_max]",
             "downsampled:of=[dct],factor=5",
-            "downsampled:of=[downsampled:of=[dct]]",
+            "downsampled:of=[klt]",
         ),
         sealed=True,
     ),

@@ -89,7 +89,8 @@ def test_a_specification_nested_too_deeply_is_refused_at_once(depth):
         with pytest.raises(ValueError, match="must have brackets at most 40 deep"):
             parse(begin * depth + middle + "]" * (depth * begin.count("[")))
     assert time.process_time() - start < 1
-    assert parse_codec("downsampled:factor=1,of=[" * 40 + "png" + "]" * 40).factor == 1
+    with pytest.raises(ValueError, match="must not be downsampled itself"):
+        parse_codec("downsampled:factor=1,of=[" * 40 + "png" + "]" * 40)
 
 
 def test_a_long_row_with_prediction_is_refused_at_once():
