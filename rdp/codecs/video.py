@@ -121,19 +121,10 @@ def _without_text(stream: bytes, kind: int, mask: int) -> bytes:
 
 
 @dataclass(frozen=True)
-class AVC(_IntraFrame):
-    """AVC/H.264 intra (x264 through PyAV): preset veryslow, tuned for PSNR, chroma 4:2:0.
+class _QuantisedFrame(_IntraFrame):
+    """One whose quality is ``qp``, from 1 to 51, the quantiser of the frame itself."""
 
-    ``qp`` from 1 to 51 is the quantiser of the frame itself. (Of x264's own ``qp``, which is that of P frames, an
-    intra frame's is 3 less.)
-    """
-
-    name: ClassVar[str] = "avc"
     longest_side: ClassVar[int] = 16384
-    encoder: ClassVar[str] = "libx264"
-    decoder: ClassVar[str] = "h264"
-    colour_format: ClassVar[str] = "yuv420p"
-    grey_format: ClassVar[str] = "gray"
     qp: int = 30
 
     def __post_init__(self) -> None:
@@ -142,6 +133,21 @@ class AVC(_IntraFrame):
     def ladder(self) -> Sequence[Codec]:
         """By ``qp``."""
         return Ladder(self, "qp", range(51, 0, -1))
+
+
+@dataclass(frozen=True)
+class AVC(_QuantisedFrame):
+    """AVC/H.264 intra (x264 through PyAV): preset veryslow, tuned for PSNR, chroma 4:2:0.
+
+    ``qp`` from 1 to 51 is the quantiser of the frame itself. (Of x264's own ``qp``, which is that of P frames, an
+    intra frame's is 3 less.)
+    """
+
+    name: ClassVar[str] = "avc"
+    encoder: ClassVar[str] = "libx264"
+    decoder: ClassVar[str] = "h264"
+    colour_format: ClassVar[str] = "yuv420p"
+    grey_format: ClassVar[str] = "gray"
 
     def options(self) -> dict[str, str]:
         """Of x264."""
@@ -158,7 +164,7 @@ class AVC(_IntraFrame):
 
 
 @dataclass(frozen=True)
-class HEVC(_IntraFrame):
+class HEVC(_QuantisedFrame):
     """HEVC/H.265 intra (x265 through PyAV): preset slow, tuned for PSNR, chroma 4:4:4; it stands in for BPG.
 
     ``qp`` from 1 to 51 is the quantiser of the frame itself. (Of x265's own ``qp``, which is that of P frames, an
@@ -166,19 +172,10 @@ class HEVC(_IntraFrame):
     """
 
     name: ClassVar[str] = "hevc"
-    longest_side: ClassVar[int] = 16384
     encoder: ClassVar[str] = "libx265"
     decoder: ClassVar[str] = "hevc"
     colour_format: ClassVar[str] = "yuv444p"
     grey_format: ClassVar[str] = "gray"
-    qp: int = 30
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "qp", integer("qp", self.qp, least=1, most=51))
-
-    def ladder(self) -> Sequence[Codec]:
-        """By ``qp``."""
-        return Ladder(self, "qp", range(51, 0, -1))
 
     def options(self) -> dict[str, str]:
         """Of x265; its bytes would depend on the number of threads, if it had any."""
