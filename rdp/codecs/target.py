@@ -22,12 +22,12 @@ from typing import NamedTuple
 import numpy as np
 
 from rdp.codecs.downsampled import LARGEST_FACTOR, Downsampled
+from rdp.codecs.family import family
 from rdp.codecs.photograph import pillow_versions
-from rdp.core import Array, Codec, Ladder, Transmission
+from rdp.core import Array, Codec, Transmission
 from rdp.cost import Meter
 from rdp.randomness import SharedRandomness
 from rdp.sources.photographs import check_photograph
-from rdp.spec import parameters_of, write_spec
 from rdp.validate import integer, positive, refuse
 
 MOST_FACTOR = 16
@@ -160,18 +160,6 @@ def _recent(
         while size > _MOST_KEPT and len(_kept) > 1:
             size -= len(_kept.popitem(last=False)[1].data)
     return encoded
-
-
-def family(codec: Codec) -> str:
-    """The specification of a codec without the setting that its ladder varies."""
-    ladder = codec.ladder()
-    varied = ladder.parameter if isinstance(ladder, Ladder) else None
-    keys = [p.name for p in parameters_of(type(codec)) if p.name != varied]
-    inner = getattr(codec, varied) if varied else None
-    pairs = [write_spec(codec.name, codec, (key,)).partition(":")[2] for key in keys]
-    if isinstance(inner, Codec):  # what varies is a setting of the codec inside
-        pairs.insert(0, f"{varied}=[{family(inner)}]")
-    return f"{codec.name}:{','.join(pairs)}" if pairs else codec.name
 
 
 def _finest(ladder: Sequence[Codec], coarsest: int, budget: float, size: Callable[[Codec], int]) -> Codec:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
+from rdp.codecs.family import family as family_of_codec
 from rdp.codecs.registry import parse_codec
 from rdp.comparison.points import Curve, origin
-from rdp.core import Codec, Ladder
 from rdp.evaluate import Evaluation
 from rdp.results import read_evaluations
-from rdp.spec import parameters_of, split_spec, write_spec
+from rdp.spec import split_spec
 
 
 def read_curves(
@@ -75,7 +75,7 @@ def family(channel: str, *, over: Collection[str] = ()) -> str:
         return _unwrapped(texts["codec"]) if len(kept) == 1 else f"target:{','.join(kept)}"
     if not over:
         try:
-            return _by_ladder(parse_codec(channel))
+            return family_of_codec(parse_codec(channel), defaults=False)
         except (ValueError, ImportError):
             return name
     kept = [f"{key}={text}" for key, text in texts.items() if key not in over]
@@ -112,20 +112,6 @@ def matching(text: str, known: Collection[str], *, over: Collection[str] = ()) -
         for of_one, has in [_split(_inner(name))]
         if of_one == head and wanted.items() <= has.items()
     ]
-
-
-def _by_ladder(codec: Codec) -> str:
-    ladder = codec.ladder()
-    setting = ladder.parameter if isinstance(ladder, Ladder) else None
-    pairs = []
-    for p in parameters_of(type(codec)):
-        value = getattr(codec, p.name)
-        if p.name == setting:
-            if isinstance(value, Codec):
-                pairs.append(f"{p.name}=[{_by_ladder(value)}]")
-        elif setting is None or p.required or value != p.default:
-            pairs.append(write_spec(codec.name, codec, (p.name,)).removeprefix(f"{codec.name}:"))
-    return f"{codec.name}:{','.join(pairs)}" if pairs else codec.name
 
 
 def _inner(name: str) -> str:

@@ -13,9 +13,10 @@ from rdp import DecodeError, SharedRandomness, bitstream, evaluate, private_rng
 from rdp.codecs import JPEG, JPEGXL, WebP, codec_for_stream, parse_codec, target
 from rdp.codecs.circle import CircleCodec
 from rdp.codecs.downsampled import Downsampled
+from rdp.codecs.family import family
 from rdp.codecs.presets import PRESETS, preset
 from rdp.codecs.registry import codec_classes
-from rdp.codecs.target import AtRate, family
+from rdp.codecs.target import AtRate
 from rdp.core import Codec, Ladder
 from rdp.evaluate import IncompleteEvaluation
 from rdp.realism import mse, psnr_db
