@@ -79,6 +79,7 @@ def test_their_own_tests_pass_and_have_the_names_of_the_laws(installed):
     assert "::test_codec[blocks:block=8-check_fresh_process] PASSED" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_mistake_in_the_coder_is_found_by_the_law_that_it_breaks(installed):
     right = "accepted = np.log(uniforms) + target.log_ratio_bound <= ratios"
     wrong = right.replace(" + target.log_ratio_bound", "")

@@ -1,6 +1,7 @@
 """Every codec of the project obeys the laws that a third party's must obey."""
 
 import numpy as np
+import pytest
 
 from rdp.codecs import (
     AV1,
@@ -92,17 +93,25 @@ def test_image_codec(law):
 
 @laws(
     image_laws(JPEG2000(), 6000.0),
+    image_laws(HEVC(), 200.0),
+    image_laws(PNG(), 0.0),
+)
+def test_classical_codec(law):
+    law()
+
+
+# What is their own is in test_stills.py, test_video.py and test_lossless.py.
+@pytest.mark.slow
+@laws(
     image_laws(JPEG2000(1), 0.0),
     image_laws(AVIF(), 4000.0),
     image_laws(HEIC(), 4000.0),
     image_laws(AVC(), 4000.0),
-    image_laws(HEVC(), 200.0),
     image_laws(AV1(), 4000.0),
-    image_laws(PNG(), 0.0),
     image_laws(LosslessWebP(), 0.0),
     image_laws(JPEGLS(), 0.0),
 )
-def test_classical_codec(law):
+def test_further_classical_codec(law):
     law()
 
 

@@ -86,13 +86,28 @@ def picture_laws(codec, most, golden=None):
     )
 
 
-@laws(
-    picture_laws(LloydMax(4), 500.0, GOLDEN_LLOYD_MAX),
-    picture_laws(LloydMax(5, prediction=True), 12000.0),
-    picture_laws(DCTCodec(chroma="444"), 120.0, GOLDEN_DCT),
-    picture_laws(KLTCodec(), 4000.0, GOLDEN_KLT),
-)
+def slow(law):
+    return "mutated" in law.name
+
+
+TEACHING = [
+    *picture_laws(LloydMax(4), 500.0, GOLDEN_LLOYD_MAX),
+    *picture_laws(DCTCodec(chroma="444"), 120.0, GOLDEN_DCT),
+]
+FURTHER = [
+    *picture_laws(LloydMax(5, prediction=True), 12000.0),
+    *picture_laws(KLTCodec(), 4000.0, GOLDEN_KLT),
+]
+
+
+@laws([law for law in TEACHING if not slow(law)])
 def test_teaching_codec(law):
+    law()
+
+
+@pytest.mark.slow
+@laws(FURTHER, [law for law in TEACHING if slow(law)])
+def test_further_teaching_codec(law):
     law()
 
 
