@@ -57,8 +57,9 @@ verify: env  ## check every claim, evaluate codecs on photographs, draw the figu
 	exit $$status
 
 # Two processes of one thread each: more threads than cores make small matrices many times slower. A file of tests stays
-# in one of them, so that its fixtures are made once; the order is kept, in which no long file comes last.
-PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
+# in one of them, so that its fixtures are made once; the order is kept, in which no long file comes last. Bytecode is
+# kept, whatever the shell says: tests start hundreds of processes.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q
 
 test: env  ## the fast tests

@@ -56,7 +56,7 @@ examples:
 MOST_TOLD = 5
 """Different reasons of failure that are told."""
 
-PATIENCE = 1.5
+PATIENCE = 1.0
 """Seconds that what is being done has to end after an interruption."""
 
 

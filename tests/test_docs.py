@@ -63,7 +63,7 @@ def test_readme_commands(tmp_path):
         done = subprocess.run(
             [sys.executable, *where, *arguments],
             cwd=tmp_path,
-            env={"PYTHONPATH": str(ROOT), "PATH": ""},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": ""},
             capture_output=True,
             text=True,
         )

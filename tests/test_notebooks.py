@@ -14,7 +14,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 @pytest.mark.filterwarnings("default")  # of the kernel's machinery; the notebook's own are its output
 @pytest.mark.parametrize(
     "path",
-    [pytest.param(p, marks=pytest.mark.slow if p.stem == "half_theorem" else []) for p in NOTEBOOKS],
+    [pytest.param(p, marks=[] if p.stem == "tour" else pytest.mark.slow) for p in NOTEBOOKS],
     ids=lambda path: path.stem,
 )
 def test_notebook_runs(path):

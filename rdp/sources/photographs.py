@@ -314,11 +314,17 @@ def _checked_netpbm(file: IO[bytes]) -> tuple[int, int]:
         raise _Flaw("has another header than width, height and largest sample, within 65536 bytes")
     if header.lastindex == 3 and int(header[3]) != 255:
         raise _Flaw(_DEEP)
+    width, height = int(header[1]), int(header[2])
     file.seek(header.end())
-    if head[:2] in (b"P1", b"P2", b"P3") and b"#" in file.read():
-        raise _Flaw("has comments among its samples, which the format does not allow")
+    if head[:2] in (b"P1", b"P2", b"P3"):
+        samples = file.read()
+        if b"#" in samples:
+            raise _Flaw("has comments among its samples, which the format does not allow")
+        least = {b"P1": width, b"P2": 2 * width, b"P3": 6 * width}[head[:2]] * height - 1
+        if len(samples) < least:  # told before there is a picture to put them into
+            raise _Flaw(f"is truncated: {len(samples)} bytes are too few for {width}×{height} pixels")
     file.seek(0)
-    return int(header[1]), int(header[2])
+    return width, height
 
 
 _BAND = 2**22

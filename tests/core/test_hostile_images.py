@@ -122,7 +122,7 @@ BOMBS = {
     "comment.ppm": (lambda: b"P6 #" + bytes(10**7) + b"\n1 1 255\nabc", "another header"),
     "comments.ppm": (lambda: b"P3 9 9 255\n" + b"#\n" * 10**6, "comments among its samples"),
     "digits.ppm": (lambda: b"P6 " + b"1" * 10**6 + b" 1 255\nabc", "another header"),
-    "samples.ppm": (lambda: b"P3 9000 9000 255\n" + b"1 " * 10**5, "not enough image data"),
+    "samples.ppm": (lambda: b"P3 9000 9000 255\n" + b"1 " * 10**5, "200000 bytes are too few for 9000×9000"),
 }
 
 

@@ -240,7 +240,7 @@ def test_an_exception_leaves_at_once():
     seen = {}
     with pytest.raises(ZeroDivisionError):
         leave_while_busy(seen)
-    assert time.monotonic() - seen["start"] < 1.0
+    assert time.monotonic() - seen["start"] < 5.0  # of sixty
     assert not alive(seen["process"])
     assert isinstance(seen["future"].exception(), WorkersUnusable | WorkerLost)
 
@@ -268,7 +268,7 @@ from rdp.workers import Processes, completed
 def busy(index):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     print(os.getpid(), child.pid, flush=True)
-    np.sort(np.random.default_rng(0).random(2**27))  # ten seconds in C
+    np.convolve(np.ones(2**18), np.ones(2**18))  # ten seconds in C, and little memory
 
 if __name__ == "__main__":
     import signal

@@ -48,7 +48,13 @@ class Bare:
 
 
 @pytest.mark.parametrize(
-    ("d", "bare", "most"), [(1, False, 0.1), (1, True, 0.2), (2, False, 0.3), (8, False, 0.6)]
+    ("d", "bare", "most"),
+    [
+        pytest.param(1, False, 0.1, marks=pytest.mark.slow),
+        (1, True, 0.2),
+        (2, False, 0.3),
+        pytest.param(8, False, 0.6, marks=pytest.mark.slow),
+    ],
 )
 def test_a_mixtures_density_within_the_stated_error(d, bare, most):
     law = mixture(d)

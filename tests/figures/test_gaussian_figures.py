@@ -16,7 +16,7 @@ SEED = 6
 
 @pytest.fixture(scope="module")
 def vectors():
-    return gaussian_vectors.data(24, SEED)
+    return gaussian_vectors.data(12, SEED)
 
 
 def test_more_states_cost_fewer_bits(vectors):
@@ -75,7 +75,7 @@ def test_the_path_drawn_is_the_best_of_all():
 
 @pytest.fixture(scope="module")
 def dithered():
-    return dithering.data(8, SEED)
+    return dithering.data(6, SEED)
 
 
 @pytest.mark.parametrize("name", ["direct", "shifted", "Z"])

@@ -23,14 +23,19 @@ from sims.statements import STATEMENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 
-MINUTES = {
+LONG = {
+    "critic-leaves-posterior-samples-alone",
     "half-theorem-mixture",
+    "half-theorem-mixture-2-dimensions",
     "half-theorem-mixture-64-dimensions",
     "half-theorem-patch-prior-at-std-0.03",
     "half-theorem-patch-prior-at-std-0.06",
     "half-theorem-photographs-patch-prior",
+    "intervals-of-energy-distance-1d-60-photographs",
+    "probability-is-not-realism",
+    "trellis-with-modulation",
 }
-QUICK = {claim.name for topic in TOPICS.values() for claim in topic.CLAIMS[:3]} - MINUTES
+QUICK = {claim.name for topic in TOPICS.values() for claim in topic.CLAIMS[:3]} - LONG
 """The first claims of every topic; `make verify` and the slow tests put all of them to the test."""
 
 HELD = [pytest.param(c, id=c.name, marks=[] if c.name in QUICK else pytest.mark.slow) for c in CLAIMS]
