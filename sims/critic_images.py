@@ -389,8 +389,8 @@ def _patch_kl() -> Claim:
         name="critic-expectation-blurred-patches",
         covers=("critic-expectation", "universal-critic"),
         reference=("theis2024",),
-        statement="Of the bits by which the law of blurred patches of 192 samples, of one component of the prior, is "
-        "from that of sharp ones, the critic finds all but log2(1/π).",
+        statement="Of the KL divergence of blurred patches, of one component of the prior, from sharp ones the "
+        "critic finds all bits but log2(1/π).",
         draw=_of_components(),
         compare=compare,
         broken={"nats for bits": _of_components("nats for bits")},
