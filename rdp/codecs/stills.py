@@ -128,8 +128,8 @@ class AVIF(PhotographCodec):
         object.__setattr__(self, "quality", integer("quality", self.quality, least=0, most=100))
 
     def ladder(self) -> Sequence[Codec]:
-        """By ``quality``."""
-        return Ladder(self, "quality", range(101))
+        """By ``quality``, in steps of 2: of the others most give the bytes of a neighbour."""
+        return Ladder(self, "quality", range(0, 101, 2))
 
     def versions(self) -> Mapping[str, str]:
         """Pillow and libavif."""
@@ -184,8 +184,8 @@ class HEIC(PhotographCodec):
         object.__setattr__(self, "quality", integer("quality", self.quality, least=0, most=100))
 
     def ladder(self) -> Sequence[Codec]:
-        """By ``quality``."""
-        return Ladder(self, "quality", range(101))
+        """By ``quality``, in steps of 2: of the others most give the bytes of a neighbour."""
+        return Ladder(self, "quality", range(0, 101, 2))
 
     def versions(self) -> Mapping[str, str]:
         """Pillow-heif, libheif and its encoder."""
