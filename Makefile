@@ -66,7 +66,7 @@ test: env  ## the fast tests
 	$(PYTEST)
 
 test-all: env  ## the fast and the slow tests
-	$(PYTEST) -m ''
+	$(PYTEST) -m '' --hypothesis-profile many
 
 check: env  ## formatter, linter, types, import directions, and that torch is the build that was meant
 	$(BIN)/ruff format --check .

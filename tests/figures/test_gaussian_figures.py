@@ -16,9 +16,10 @@ SEED = 6
 
 @pytest.fixture(scope="module")
 def vectors():
-    return gaussian_vectors.data(12, SEED)
+    return gaussian_vectors.data(24, SEED)
 
 
+@pytest.mark.slow
 def test_more_states_cost_fewer_bits(vectors):
     for name in ("plain", "modulated"):
         points = vectors["series"][name]
@@ -31,6 +32,7 @@ def test_more_states_cost_fewer_bits(vectors):
     assert all(abs(p["ratio"]["value"] - 1.0) < 0.02 for p in vectors["series"]["plain"])
 
 
+@pytest.mark.slow
 def test_modulation_gives_the_variance_back(vectors):
     at = {
         name: {v["bits"]: v["variance"]["value"] for v in point["variances"]}
@@ -42,6 +44,7 @@ def test_modulation_gives_the_variance_back(vectors):
     assert 0.85 < at["plain"][1.0] < 1.05
 
 
+@pytest.mark.slow
 def test_the_exact_coder_costs_most_and_numpy_takes_longest(vectors):
     others = [p["over"]["value"] for points in vectors["series"].values() for p in points]
     assert vectors["layered"]["over"] > 3.0 > max(others)
