@@ -1,6 +1,7 @@
 """A run of many items may be killed, run out of disk or be interrupted; what it wrote is kept and is not wrong."""
 
 import errno
+import math
 import os
 import resource
 import signal
@@ -235,7 +236,8 @@ def test_memory_is_flat_over_ten_thousand_items(tmp_path):
     result, memory = held_by(lambda: run(tmp_path / "j", items=10_000, divergences=[]))
     assert result.rate.n == len(result.records) == 10_000
     assert result.records[9_999]["item"] == 9_999
-    assert memory < 8e6  # places of lines and columns of numbers: a few hundred bytes an item
+    # Places of lines and columns of numbers, 100 bytes an item, and what a process that ran other tests adds.
+    assert memory < 8e6
     _, kept = held_by(lambda: list(result.records))  # the broken sibling
     assert kept > 10e6
 
@@ -250,26 +252,32 @@ def test_ctrl_c_ends_it_within_two_seconds_whatever_a_library_is_doing(tmp_path,
     for number in range(3):
         noise = private_rng(number).integers(0, 256, (1600, 1600, 3), dtype=np.uint8)
         Image.fromarray(noise).save(tmp_path / f"{number}.png", compress_level=1)
-    out = tmp_path / "results.jsonl"
     command = [sys.executable, "-m", "rdp.cli", "eval", "--codec", "jpegxl:effort=9", "--data", str(tmp_path)]
+    command += ["--jobs", jobs, "--metrics", "psnr_db", "--out"]
+    seconds = []
+    while len(seconds) < 3 and min(seconds, default=math.inf) > 2.0:  # a busy machine may add to one of them
+        seconds.append(interrupted(command, tmp_path / f"{len(seconds)}.jsonl", 2.5 if jobs == "2" else 1.0))
+    assert min(seconds) < 2.0
+
+
+def interrupted(command, out, after):
+    """Seconds from Ctrl-C to the end of a command that encodes for many more."""
     process = subprocess.Popen(
-        [*command, "--jobs", jobs, "--out", str(out), "--metrics", "psnr_db"],
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
+        [*command, str(out)], stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     deadline = time.monotonic() + 60
     while not out.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(2.5 if jobs == "2" else 1.0)  # now it encodes, which takes many seconds
+    time.sleep(after)
     assert process.poll() is None
     start = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
-    assert time.monotonic() - start < 6.0  # two seconds, and what a busy machine adds
+    seconds = time.monotonic() - start
     assert process.returncode == 130
     assert said.splitlines() == ["rdp eval: interrupted"]
     assert list(read(out)) == []
+    return seconds
 
 
 def test_resource_limits_are_not_changed_by_these_tests():

@@ -1,4 +1,5 @@
 import itertools
+import math
 import os
 import pickle
 import signal
@@ -237,12 +238,15 @@ def leave_while_busy(seen):
 
 
 def test_an_exception_leaves_at_once():
-    seen = {}
-    with pytest.raises(ZeroDivisionError):
-        leave_while_busy(seen)
-    assert time.monotonic() - seen["start"] < 5.0  # of sixty
-    assert not alive(seen["process"])
-    assert isinstance(seen["future"].exception(), WorkersUnusable | WorkerLost)
+    seconds = []
+    while len(seconds) < 3 and min(seconds, default=math.inf) > 1.0:  # a busy machine may add to one of them
+        seen = {}
+        with pytest.raises(ZeroDivisionError):
+            leave_while_busy(seen)
+        seconds.append(time.monotonic() - seen["start"])
+        assert not alive(seen["process"])
+        assert isinstance(seen["future"].exception(), WorkersUnusable | WorkerLost)
+    assert min(seconds) < 1.0  # of sixty
 
 
 def alive(process):
