@@ -41,6 +41,7 @@ def _sound(problems: list[str], path: Path, parts: Iterator[_Part]) -> list[_Par
 
 
 def read_claims(problems: list[str], path: Path) -> Claims | None:
+    """What `python -m sims --json` wrote; to ``problems`` goes what cannot be read, and the rest is shown."""
     results = _sound(problems, path, _comparisons(path))
     anchors = _Anchors("claim")
     claims: dict[str, PageClaim] = {}
@@ -89,6 +90,7 @@ def _comparisons(path: Path) -> Iterator[tuple[Record, Checked]]:
 
 
 def read_sources(problems: list[str], path: Path) -> list[SourceTable]:
+    """What `rdp eval --out` wrote, a table for each source."""
     tables: dict[str, list[Evaluation]] = {}
     superseded: dict[str, list[str]] = {}
     for run in runs(_sound(problems, path, lines(path))):
@@ -112,6 +114,7 @@ def _source_table(source: str, evaluations: Sequence[Evaluation], superseded: Se
 
 
 def read_figures(problems: list[str], folder: Path) -> list[Figure]:
+    """What `python -m paper_figures` wrote: a PNG image and its numbers under one name."""
     anchors = _Anchors("figure")
     stems = _sound(problems, folder, _stems(folder))
     return [f for stem in stems for f in _sound(problems, folder, _figure(folder, stem, anchors(stem)))]

@@ -101,6 +101,8 @@ class PageClaim:
 
 @dataclass(frozen=True)
 class Claims:
+    """All claims of a run, and what made them."""
+
     claims: Sequence[PageClaim]
     provenance: Mapping[str, str]
 
@@ -151,6 +153,8 @@ class SourceTable:
 
 @dataclass(frozen=True)
 class Figure:
+    """A picture, in the page as a data address, with its caption and what made it."""
+
     name: str
     anchor: str
     caption: str
@@ -278,4 +282,5 @@ def _multiply_adds(end: str) -> Callable[[Evaluation], str]:
 
 
 def counted(n: int, noun: str) -> str:
+    """`1 item`, `2 items`."""
     return f"{n} {noun}{'' if n == 1 else 's'}"
