@@ -124,7 +124,8 @@ def test_a_preset_is_its_codecs_at_its_rates(folder, monkeypatch, capsys):
         (["--codec", "jpeg", "--dask", "tcp://127.0.0.1:9"], "tcp://127.0.0.1:9"),
     ],
 )
-def test_mistakes_get_one_clear_line(folder, arguments, says, capsys):
+def test_mistakes_get_one_clear_line(folder, arguments, says, capsys, monkeypatch):
+    monkeypatch.setattr("rdp.workers.dask._CONNECT", 0.5)
     data = [] if "--source" in arguments else ["--data", str(folder), "--items", "2"]
     assert main(["eval", *arguments, *data]) == 1
     lines = capsys.readouterr().err.splitlines()

@@ -98,22 +98,24 @@ def test_one_look_at_a_true_statement_refutes_exactly_at_the_level(normal):
     assert abs(share - LEVEL) < Z * math.sqrt(LEVEL / STREAMS)
 
 
-@pytest.mark.parametrize("look", [1, 2])
+@pytest.mark.parametrize("look", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_true_equality_is_refuted_at_most_at_the_level(normal, look):
     assert within(shares(normal, "agree", 0.0, width(look))["refuted"], LEVEL)
 
 
-@pytest.mark.parametrize("look", [1, 2])
+@pytest.mark.parametrize("look", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_an_equality_false_by_one_resolution_holds_at_most_at_the_level(normal, look):
     assert within(shares(normal, "agree", width(look), width(look))["holds"], LEVEL)
 
 
-@pytest.mark.parametrize("relation", ["at_most", "at_least"])
+@pytest.mark.parametrize("relation", ["at_most", pytest.param("at_least", marks=pytest.mark.slow)])
 def test_a_bound_that_is_just_kept_is_refuted_at_most_at_half_the_level(normal, relation):
     assert within(shares(normal, relation, 0.0, width(2))["refuted"], LEVEL / 2)
 
 
-@pytest.mark.parametrize(("relation", "sign"), [("at_most", -1), ("at_least", 1)])
+@pytest.mark.parametrize(
+    ("relation", "sign"), [pytest.param("at_most", -1, marks=pytest.mark.slow), ("at_least", 1)]
+)
 def test_a_bound_broken_by_one_resolution_holds_at_most_at_half_the_level(normal, relation, sign):
     assert within(shares(normal, relation, sign * width(2), width(2))["holds"], LEVEL / 2)
 
