@@ -2,10 +2,10 @@
 
 Measured here: processor seconds per photograph of some codecs with their distortions, in one process and on one
 thread, on the photographs that are installed; a worker's peak memory; the bytes of one line of a journal; the
-bytes that go to a worker and come back for one photograph, and once for a codec and its source; and what the
-parent itself spends on each item, which bounds how many workers it can keep busy. The rest is multiplication:
-hours for 50,000 and 10⁶ photographs of the same size on 2, 64 and 1024 such workers, if the work divides.
-`--dask ADDRESS` measures what an item costs the parent through a scheduler, too.
+bytes that go to a worker and come back for one photograph, and once for a codec and its source; and how long an
+item takes that is no work, which bounds how many workers can be kept busy: with processes and, given `--dask
+ADDRESS`, through that scheduler. The rest is multiplication: hours for 50,000 and 10⁶ photographs of the same size
+on 2, 64 and 1024 such workers, if the work divides.
 """
 
 import argparse
@@ -60,12 +60,12 @@ class One:
 
 
 def parent_seconds(executor):
-    """What one item costs this process when the work itself is nothing."""
+    """What one item costs when the work itself is nothing: this process's seconds, and those that pass."""
     list(completed(executor, abs, range(10)))
-    start = time.process_time()
+    wall, own = time.perf_counter(), time.process_time()
     for _ in completed(executor, abs, range(TRIVIAL)):
         pass
-    return (time.process_time() - start) / TRIVIAL
+    return (time.process_time() - own) / TRIVIAL, (time.perf_counter() - wall) / TRIVIAL
 
 
 def main():
@@ -95,14 +95,17 @@ def main():
         to, once = len(pickle.dumps(((0,), {}))), len(pickle.dumps(function))
         print(f"{spec:24} {seconds[spec]:7.3f} {max(peaks):9.0f} {line:7} {to:12} {back:7} {once:7}")
 
-    print("\nparent's seconds per item, doing nothing else")
+    print("\nan item of no work: the parent's processor time, and the time that passes")
     with Processes(1) as executor:
         cost = {"processes": parent_seconds(executor)}
     if arguments.dask:
         with dask_executor(arguments.dask) as executor:
             cost["dask"] = parent_seconds(executor)
-    for name, value in cost.items():
-        print(f"{name:12} {value * 1e6:6.0f} µs: {value * COUNTS[1] / 60:.1f} minutes for 10⁶")
+    for name, (own, wall) in cost.items():
+        print(
+            f"{name:12} {own * 1e6:6.0f} µs, {wall * 1e6:6.0f} µs: {own * COUNTS[1] / 60:.1f} "
+            f"and {wall * COUNTS[1] / 60:.1f} minutes for 10⁶"
+        )
     start = time.perf_counter()
     for _ in range(100):
         with pinned():
@@ -110,10 +113,11 @@ def main():
     print(f"{'pinned()':12} {(time.perf_counter() - start) * 1e4:6.0f} µs, in a worker")
 
     print("\nhours                   " + "".join(f"{c:>9} on {w:<5}" for c in COUNTS for w in WORKERS))
+    least = max(wall for _, wall in cost.values())  # of an item, however many are at work
     for spec, each in seconds.items():
-        row = "".join(f"{c * each / w / 3600:14.2f}   " for c in COUNTS for w in WORKERS)
+        row = "".join(f"{c * max(each / w, least) / 3600:14.2f}   " for c in COUNTS for w in WORKERS)
         print(f"{spec:24}{row}")
-    moved = line + to + back
+    moved = to + back
     print(
         f"\nlast codec: journal {COUNTS[0] * line / 1e6:.0f} MB and {COUNTS[1] * line / 1e6:.0f} MB; ", end=""
     )
