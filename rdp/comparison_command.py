@@ -31,12 +31,13 @@ from rdp.comparison import (
     not_at_rate,
     to_db,
 )
+from rdp.comparison.matched import TOLERANCE
 from rdp.comparison.points import shared
 from rdp.estimate import Estimate
 from rdp.evaluate import Evaluation
 from rdp.numbers import short, with_error
 from rdp.results import read_journal
-from rdp.validate import refuse
+from rdp.validate import positive, refuse
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -54,8 +55,8 @@ Overlap is how much of their curves that is. MS-SSIM is compared in dB, as
 be compared is said to be so, and --leave-out leaves such items out, by name.
 
 What was evaluated with `rdp eval --bpp` is compared at these rates as well, without
-interpolation, with the rates that were reached; where they differ by more than 5 %, the
-difference would be bought by rate, and is not told.
+interpolation, with the rates that were reached; where they differ by more than 5 %, or
+--tolerance, the difference would be bought by rate, and is not told.
 
 ± is a 95 % interval, by Student's t over items; --json has standard errors.
 
@@ -107,6 +108,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--leave-out", action="store_true", help="leave out items that cannot be compared, and name them"
     )
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=TOLERANCE,
+        help=f"by which share rates that both were made to hit may differ ({TOLERANCE})",
+    )
     parser.add_argument("--source", metavar="SPEC", help="if the file has the anchor on several")
     parser.add_argument("--seed", type=int, help="if the file has several")
     parser.add_argument("--json", action="store_true", help="for programs")
@@ -140,6 +147,7 @@ def run(arguments: argparse.Namespace) -> int:
                 raise ValueError(
                     f"--{option} {given} is for BD-rate and BD-quality, not for --bpp and --psnr"
                 )
+    arguments.tolerance = float(positive("tolerance", arguments.tolerance))
     found = _Found()
     known, anchor = _curves(arguments, found.notes)
     others = [name for name in known if name != anchor]
@@ -236,7 +244,7 @@ def _compare(
             )
         for bpp, pair in pairs.items():
             hit.add((name, bpp))
-            row = _matched(name, bpp, pair, metrics, leave_out)
+            row = _matched(name, bpp, pair, metrics, tolerance=arguments.tolerance, leave_out=leave_out)
             found.matched.append(row)
             if row["refused"] and (arguments.bpp or not has_curve):
                 found.refused.append(f"{name} at {bpp:g} bpp: {row['refused']}")
@@ -287,7 +295,13 @@ def _pairs(anchor: Curve, other: Curve, asked: Sequence[float]) -> dict[float, t
 
 
 def _matched(
-    name: str, bpp: float, pair: tuple[Evaluation, Evaluation], metrics: Sequence[str], leave_out: bool
+    name: str,
+    bpp: float,
+    pair: tuple[Evaluation, Evaluation],
+    metrics: Sequence[str],
+    *,
+    tolerance: float,
+    leave_out: bool,
 ) -> dict[str, Any]:
     row: dict[str, Any] = {
         "codec": name,
@@ -303,7 +317,7 @@ def _matched(
     try:
         (first, second), _ = shared(pair[:1], pair[1:], leave_out=leave_out)
         row["anchor_reached"], row["reached"] = first[0].bits_per_symbol, second[0].bits_per_symbol
-        told = matched_rate(*pair, metrics=metrics, leave_out=leave_out)
+        told = matched_rate(*pair, metrics=metrics, tolerance=tolerance, leave_out=leave_out)
     except ValueError as error:
         return row | {"refused": str(error)}
     return row | {item.name: getattr(told, item.name) for item in dataclasses.fields(told)}

@@ -17,6 +17,8 @@ from rdp.estimate import Estimate, Moments
 from rdp.evaluate import Evaluation
 from rdp.validate import Floats, positive, real, refuse
 
+TOLERANCE = 0.05
+
 
 @dataclass(frozen=True)
 class Matched:
@@ -38,7 +40,7 @@ def matched_rate(
     test: Evaluation,
     *,
     metrics: Collection[str] | None = None,
-    tolerance: float = 0.05,
+    tolerance: float = TOLERANCE,
     item_tolerance: float | None = None,
     leave_out: bool = False,
 ) -> Matched:

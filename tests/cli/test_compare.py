@@ -297,6 +297,13 @@ def test_a_difference_bought_by_rate_is_not_told_but_the_rates_are(tmp_path, cap
     status, _, err = run(capsys, path, "--anchor", "jpeg", "--metric", "psnr_db", "--bpp", "0.5")
     assert status == 1
     assert "differ by -20 %, more than tolerance" in err
+    status, out, err = run(capsys, path, "--anchor", "jpeg", "--bpp", "0.5", "--tolerance", "0.26", "--json")
+    [row] = json.loads(out)["matched"]
+    assert (status, err, row["refused"]) == (0, "", None)
+    assert row["rate_percent"]["value"] == pytest.approx(-20.0)
+    assert row["differences"]["psnr_db"]["value"] == pytest.approx(GAIN[:, 0].mean())
+    with pytest.raises(ValueError, match="tolerance=nan must be"):
+        run(capsys, path, "--anchor", "jpeg", "--tolerance", "nan")
 
 
 # One item decides nothing
