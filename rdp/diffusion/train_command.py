@@ -110,7 +110,8 @@ def run(
     if arguments.dry_run:
         print(_dry_run(plan, arguments))
         return 0
-    from rdp.diffusion.training import Trainer, find_device, rank_and_world, train
+    from rdp.diffusion.run import train
+    from rdp.diffusion.training import Trainer, find_device, rank_and_world
 
     where = find_device(arguments.device)
     together = int(os.environ.get("WORLD_SIZE", 1)) > 1

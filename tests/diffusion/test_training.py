@@ -13,7 +13,8 @@ from rdp.cli import main
 from rdp.diffusion import checkpoints, training
 from rdp.diffusion.networks import Network
 from rdp.diffusion.presets import PRESETS, NetworkPlan, Preset
-from rdp.diffusion.training import Patches, Rows, Trainer, denoising_psnr, learning_rate, reduced, train
+from rdp.diffusion.run import train
+from rdp.diffusion.training import Patches, Rows, Trainer, denoising_psnr, learning_rate, reduced
 
 TINY = Preset(
     "tiny", "for tests", NetworkPlan("unet", 3, (8, 16), (1, 1), embedding=16), steps=5, batch=4, size=8
