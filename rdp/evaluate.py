@@ -27,6 +27,7 @@ from rdp.evaluation import RUN, Evaluation, IncompleteEvaluation, aggregate, pro
 from rdp.feature_store import FeatureStore
 from rdp.journal import Journal, Record, Records
 from rdp.randomness import SharedRandomness, private_rng, tag
+from rdp.records import check_item
 from rdp.validate import Floats, integer, real
 from rdp.workers import completed
 
@@ -166,9 +167,14 @@ class _Run:
                 continue
             if "divergences" in r:
                 self.summaries.append(r)
-            elif (
-                r.get("item", len(self.places)) < len(self.places)
-                and names <= set(r.get("distortions", ()))
+                continue
+            try:
+                check_item(r)
+            except ValueError as error:
+                raise ValueError(f"{self.journal.name}: item {r.get('item')} of {run[0]}: {error}") from None
+            if (
+                0 <= r["item"] < len(self.places)
+                and names <= set(r["distortions"])
                 and _stored(r, job.maps, self.store)
             ):
                 self.places[r["item"]] = at

@@ -68,7 +68,7 @@ class Journal:
                 written += self._file.write(line[written:]) or 0
         except OSError as error:
             self._file.truncate(at)
-            why = f"{self._name}: {error.strerror or error}; the {at} bytes that were there are kept"
+            why = f"{self.name}: {error.strerror or error}; the {at} bytes that were there are kept"
             raise OSError(error.errno, why) from None
         return at
 
@@ -78,14 +78,15 @@ class Journal:
         ``ValueError`` names the first of their lines that is no record.
         """
         with _reading(self.path or self._file) as file:
-            yield from _records(file, self._name, json.dumps(holding)[1:-1].encode())
+            yield from _records(file, self.name, json.dumps(holding)[1:-1].encode())
 
     def records(self, places: array[int], shown: Callable[[Record], Record]) -> Records:
         """The records that begin at ``places``, each as ``shown`` makes it; they outlive the journal's closing."""
         return Records(self.path or self._file, places, shown)
 
     @property
-    def _name(self) -> str:
+    def name(self) -> str:
+        """Its path, or what else to call it."""
         return "the journal" if self.path is None else str(self.path)
 
     def close(self) -> None:

@@ -5,7 +5,6 @@ A fault is a ValueError with the file's name and the line.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from rdp import journal
 from rdp.estimate import Estimate
 from rdp.evaluate import Evaluation, aggregate
 from rdp.journal import Record
-from rdp.validate import integer, refuse
+from rdp.records import check_item, number_in, optional, require
 
 
 class Run(NamedTuple):
@@ -132,25 +131,13 @@ def lines(path: Path) -> Iterator[Record]:
         except ValueError as error:  # its name is enough: a page does not tell where it was made
             raise ValueError(shown(path) + str(error).removeprefix(str(path))) from None
         with at(f"{shown(path)}, line {number}"):
-            if "versions" in record:
-                require(record, versions=dict)
             if "divergences" in record:
+                optional(record, versions=dict)
                 require(record, channel=str, source=str, seed=int, items=int, divergences=dict)
                 record["divergences"] = {k: _estimate(v) for k, v in record["divergences"].items()}
             else:
-                _check_item(record)
+                check_item(record)
         yield record
-
-
-def _check_item(record: Record) -> None:
-    require(record, channel=str, source=str, kind=str, seed=int, item=int, symbols=int, photograph=bool)
-    require(record, shape=list, distortions=dict, seconds=dict)
-    for length in (*record["shape"], record["symbols"]):
-        integer("shape and symbols", length, least=1)
-    number_in(record, "bits")
-    for numbers in (record["distortions"], record["seconds"]):
-        for key in numbers:
-            number_in(numbers, key)
 
 
 def _estimate(record: Any) -> Estimate:
@@ -167,29 +154,6 @@ def at(place: str) -> Iterator[None]:
         yield
     except ValueError as error:
         raise ValueError(f"{place}: {error}") from None
-
-
-def require(record: Any, **kinds: Any) -> None:
-    """Refuse what is not an object with these keys and types of values."""
-    if not isinstance(record, dict):
-        raise ValueError("there must be a JSON object")
-    for key, kind in kinds.items():
-        if key not in record:
-            raise ValueError(f"{key} is missing")
-        if not isinstance(record[key], kind):
-            raise refuse(key, record[key], "is of the wrong type")
-
-
-def number_in(record: Mapping[str, Any], key: str) -> float:
-    """The number under a key; it may be infinite."""
-    require(record, **{key: (int, float)})
-    try:
-        value = float(record[key])
-    except OverflowError:
-        value = math.nan
-    if math.isnan(value):
-        raise refuse(key, record[key], "must be a number")
-    return value
 
 
 def shown(path: Path) -> str:

@@ -17,8 +17,9 @@ from typing import TypeVar, get_args
 from rdp.estimate import LEVEL, Comparison, Estimate, Relation
 from rdp.evaluate import Evaluation, aggregate
 from rdp.journal import Record
+from rdp.records import number_in, require
 from rdp.report._page import VERDICTS, Checked, Claims, Figure, PageClaim, SourceTable
-from rdp.results import at, lines, number_in, require, runs, shown
+from rdp.results import at, lines, runs, shown
 from rdp.validate import one_of
 
 _Part = TypeVar("_Part")

@@ -19,14 +19,16 @@ from fuzzing import Target
 from PIL import Image
 
 from rdp import private_rng
+from rdp.channels import GaussianTestChannel
 from rdp.codecs import parse_codec
 from rdp.core import Codec
+from rdp.evaluate import evaluate
 from rdp.feature_store import FeatureStore
 from rdp.journal import Journal, read
 from rdp.realism.divergences import parse_divergence
 from rdp.report import _inputs
 from rdp.results import read_evaluations
-from rdp.sources import GaussianMixture, Spectra, parse_source
+from rdp.sources import GaussianBlock, GaussianMixture, Spectra, parse_source
 from rdp.sources.mixture_file import mixture_from_bytes, mixture_to_bytes
 from rdp.sources.photographs import read_photograph
 from rdp.spec import split_spec
@@ -159,6 +161,23 @@ def results() -> list[bytes]:
     return [b"\n".join(lines) + b"\n", lines[0] + b"\n", lines[2] + b"\n", b"", DEEP]
 
 
+def of_resumed(data: bytes) -> None:
+    """A run goes on from what it finds, to the same number of items, or says what is wrong with it."""
+    path = written("resumed.jsonl", data)
+    found = evaluate(RESUMED, GaussianBlock(4), items=2, seed=0, distortions=[], journal=path)
+    require([r["item"] for r in found.records] == [0, 1], "items")
+
+
+RESUMED = GaussianTestChannel(gain=0.75, noise=0.1875)
+
+
+def resumed() -> list[bytes]:
+    path = written("resumed.jsonl", b"")
+    evaluate(RESUMED, GaussianBlock(4), items=2, seed=0, distortions=[], journal=path)
+    whole = path.read_bytes()
+    return [b"", whole, whole[:-20], whole[: whole.index(b"\n") + 1]]
+
+
 def of_report(data: bytes) -> None:
     """Faults go to the problems; nothing is raised."""
     problems: list[str] = []
@@ -255,6 +274,7 @@ TARGETS = {
     "journal": _of(of_journal, journals),
     "feature_store": _of(of_places, places),
     "results": _of(of_results, results),
+    "resumed": _of(of_resumed, resumed),
     "report": Target(of_report, reports, refusals=()),
     "photograph": _of(of_picture, pictures),
     "mixture": _of(of_mixture, mixtures),
