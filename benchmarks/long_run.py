@@ -59,7 +59,7 @@ class One:
         return self.source.item_name(self.index)
 
 
-def parent_seconds(executor):
+def empty_item(executor):
     """What one item costs when the work itself is nothing: this process's seconds, and those that pass."""
     list(completed(executor, abs, range(10)))
     wall, own = time.perf_counter(), time.process_time()
@@ -97,10 +97,10 @@ def main():
 
     print("\nan item of no work: the parent's processor time, and the time that passes")
     with Processes(1) as executor:
-        cost = {"processes": parent_seconds(executor)}
+        cost = {"processes": empty_item(executor)}
     if arguments.dask:
         with dask_executor(arguments.dask) as executor:
-            cost["dask"] = parent_seconds(executor)
+            cost["dask"] = empty_item(executor)
     for name, (own, wall) in cost.items():
         print(
             f"{name:12} {own * 1e6:6.0f} µs, {wall * 1e6:6.0f} µs: {own * COUNTS[1] / 60:.1f} "

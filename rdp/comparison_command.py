@@ -147,7 +147,7 @@ def run(arguments: argparse.Namespace) -> int:
                 raise ValueError(
                     f"--{option} {given} is for BD-rate and BD-quality, not for --bpp and --psnr"
                 )
-    arguments.tolerance = float(positive("tolerance", arguments.tolerance))
+    positive("tolerance", arguments.tolerance)
     found = _Found()
     known, anchor = _curves(arguments, found.notes)
     others = [name for name in known if name != anchor]

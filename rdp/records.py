@@ -9,7 +9,7 @@ from typing import Any
 from rdp.validate import integer, refuse
 
 MOST = 2**63 - 1
-"""Symbols of an item, and the length of a side."""
+"""Of symbols in an item, and of those along a side."""
 
 
 def check_item(record: Any) -> None:

@@ -313,9 +313,7 @@ def _two_points(noise: float) -> Claim:
             rng = private_rng(_RNG, seed)
             x = rng.choice([-1.0, 1.0], size=(n * block, 1))
             u = rng.standard_normal(x.shape) - x / root  # so that Y = X + √n U is N(0, n)
-            weight = np.exp(
-                x * u / root + 1.0 / noise
-            )  # exp(XY/n), but for a constant: it cancels in the ratios
+            weight = np.exp(x * u / root + 1.0 / noise)  # exp(XY/n): what is constant cancels in ratios
             z = noisy(x, u, level)
             mean = law(z, level)
             sample = mean if mean_for_sample else law.posterior_sample(z, level, rng=rng)

@@ -45,7 +45,7 @@ def decoder(path, rest="{in} {out}", **fields):
 
 
 def decoding(path, item=ITEM, **fields):
-    """Decode with this program what the copy wrote for ``item``, or what ``payload`` gives."""
+    """Decode with this program what the copy wrote for ``item``."""
     codec = decoder(path, **fields)
     return decode(codec, encode(dataclasses.replace(codec, encoder="cp {in} {out}"), item))
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from curve_toys import records
 
 from rdp.channels import GaussianTestChannel
 from rdp.evaluate import evaluate
@@ -11,24 +12,11 @@ from rdp.report import _inputs
 from rdp.results import read_evaluations
 from rdp.sources import GaussianBlock
 
-ITEM = {
-    "channel": "jpeg:quality=3",
-    "source": "photographs:x",
-    "seed": 0,
-    "kind": "coded",
-    "item": 0,
-    "symbols": 12,
-    "photograph": True,
-    "shape": [3, 4, 3],
-    "bits": 80.0,
-    "distortions": {"mse": 2.5, "record": 1},  # any name will do
-    "seconds": {"encode": 0.1},
+ITEM = records("target:bpp=1,codec=[jpeg]", [0.5], record=[2.5])[0] | {  # a metric may have any name
     "memory": {"encode": 5},
     "multiply_adds": {"encode": 9.0},
     "features": {"dct": {"source": {"at": 0}}},
-    "name": "a.png",
     "codec": "jpeg:quality=3",
-    "rdp": "0.1.0",
     "versions": {"pillow": "12"},
 }
 
