@@ -62,8 +62,8 @@ def send(
     levels, x = real("log_snrs", log_snrs), real("x", x)
     if levels.ndim != 1 or not levels.size or (np.diff(levels) <= 0.0).any():
         raise refuse("log_snrs", levels, "must be a row that increases, from noise to data")
-    if spread and not isinstance(denoiser, SpreadDenoiser):
-        raise ValueError("spread=True must not be asked of a denoiser that knows no variance")
+    if spread:
+        _knows_variance(denoiser)
     first = float(levels[0])
     z = alpha(first) * x + sigma(first) * rng.standard_normal(x.shape)
     nats = np.zeros(len(x)) if prior is None else first_step_nats(denoiser, x, first, variances=prior)
@@ -76,6 +76,12 @@ def send(
         yield Sent(s, z, nats, error)
 
 
+def _knows_variance(denoiser: Denoiser) -> SpreadDenoiser:
+    if not isinstance(denoiser, SpreadDenoiser):
+        raise ValueError("spread=True must not be asked of a denoiser that knows no variance")
+    return denoiser
+
+
 def step_nats(
     denoiser: Denoiser, x: Array, z: Array, log_snr: float, to: float, *, spread: bool = False
 ) -> tuple[Floats, Floats]:
@@ -86,7 +92,7 @@ def step_nats(
     if not spread:
         error = _per_item((x - denoiser(z, log_snr)) ** 2)
         return 0.5 * gained * error, error
-    assert isinstance(denoiser, SpreadDenoiser)
+    denoiser = _knows_variance(denoiser)
     mean, variance = denoiser.mean_and_variance(z, log_snr)
     e2 = np.abs(denoiser.to_basis(x - mean)) ** 2
     wide = gained * np.broadcast_to(variance, e2.shape)

@@ -137,6 +137,10 @@ def test_likelihood_of_eight_bit_numbers_is_bounded():
             "knows no variance",
         ),
         (lambda: rates.step_nats(LAW, np.ones((1, 3)), np.ones((1, 3)), 0.0, -1.0), "to=-1.0 must exceed"),
+        (
+            lambda: rates.step_nats(exact.Circle(), np.ones((1, 2)), np.ones((1, 2)), 0.0, 1.0, spread=True),
+            "knows no variance",
+        ),
         (lambda: rates.information_nats([0.0, 1.0], [1.0]), "must be rows"),
         (lambda: rates.discretised_nats([[0.0]], 0.0, 0.0), "variance=0.0 must be positive"),
     ],
