@@ -36,6 +36,7 @@ from rdp.comparison.points import shared
 from rdp.estimate import Estimate
 from rdp.evaluate import Evaluation
 from rdp.numbers import short, with_error
+from rdp.report import show
 from rdp.results import read_journal
 from rdp.validate import positive, refuse
 
@@ -362,14 +363,14 @@ def _print(found: _Found, anchor: str, curve: Curve) -> None:
     say(f"against {anchor}, {curve[0].rate.n} items of {curve[0].source}")
     if found.whole:
         headings = ["codec", "metric", "BD-rate %", "overlap", "BD-quality dB", "overlap"]
-        console.print(_table(headings, [_whole(row) for row in found.whole]))
+        show(_table(headings, [_whole(row) for row in found.whole]))
         for line in _about_curves(found.whole):
             say(line)
     if found.matched:
         metrics = list(dict.fromkeys(name for row in found.matched for name in row["differences"]))
         say(f"at rates that both were made to hit, less {anchor}:")
         headings = ["bpp", "codec", "reached", "anchor's", "rate %", *metrics]
-        console.print(_table(headings, [_hit(row, metrics) for row in found.matched]))
+        show(_table(headings, [_hit(row, metrics) for row in found.matched]))
         for row in found.matched:
             if row["refused"]:
                 say(f"{row['codec']} at {row['bpp']:g} bpp: {row['refused']}")
@@ -380,13 +381,13 @@ def _print(found: _Found, anchor: str, curve: Curve) -> None:
             [short(r["bpp"]), r["metric"], r["codec"], _told(r["value"]), _told(r["difference"])]
             for r in found.rates
         ]
-        console.print(_table(["bpp", "metric", "codec", "quality", f"against {anchor}"], rows))
+        show(_table(["bpp", "metric", "codec", "quality", f"against {anchor}"], rows))
     if found.qualities:
         rows = [
             [short(r["psnr_db"]), r["codec"], _told(r["bpp"]), _told(r["difference_percent"])]
             for r in found.qualities
         ]
-        console.print(_table(["PSNR dB", "codec", "bpp", f"against {anchor} %"], rows))
+        show(_table(["PSNR dB", "codec", "bpp", f"against {anchor} %"], rows))
     for r in (*found.rates, *found.qualities):
         if r.get("left_out"):
             at = f"{r['bpp']:g} bpp in {r['metric']}" if "metric" in r else f"{r['psnr_db']:g} dB"

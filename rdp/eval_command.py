@@ -92,11 +92,9 @@ def add_arguments(p: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate, tell, and return an exit status: 1 if something failed."""
-    from rich.console import Console
-
     from rdp.evaluate import IncompleteEvaluation, evaluate
     from rdp.realism import DIVERGENCES, METRICS, parse_divergence
-    from rdp.report import evaluation_table
+    from rdp.report import evaluation_table, show
     from rdp.sources import Photographs, parse_source
 
     channels = _channels(arguments)
@@ -135,7 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
                 evaluation = error.evaluation
             evaluations.append(evaluation)
     if evaluations:
-        Console().print(evaluation_table(evaluations))
+        show(evaluation_table(evaluations), evaluation_table(evaluations, narrow=True))
     alike: dict[str, list[str]] = {}
     for name, why in failed.items():
         alike.setdefault(why, []).append(name)

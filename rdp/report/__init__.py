@@ -21,13 +21,14 @@ from rdp.report._page import VERDICTS, Page, columns, counted, footnotes, metric
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["evaluation_table", "write_report"]
+__all__ = ["evaluation_table", "show", "write_report"]
 
 
-def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
+def evaluation_table(evaluations: Sequence[Evaluation], *, narrow: bool = False) -> Table:
     """The evaluations as a table for the terminal; 31.56(31) is 31.56 ± 0.31, one standard error over items.
 
-    Rates are in bits per pixel where all items are photographs, else in bits per source symbol.
+    Rates are in bits per pixel where all items are photographs, else in bits per source symbol. A ``narrow`` table
+    has a line for each parameter of a codec.
     """
     from rich import box
     from rich.markup import escape
@@ -46,20 +47,34 @@ def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD,
         show_edge=False,
-        padding=(0, 1, 0, 0),
+        padding=0 if narrow else (0, 1, 0, 0),
         title=escape(title) or None,
         title_justify="left",
         caption=escape(caption),
         caption_justify="left",
     )
     names = [name for name, _ in columns(evaluations) if name not in common]
-    table.add_column("codec", overflow="fold", min_width=16)
+    table.add_column("codec", overflow="fold")
     for name in names:
-        heading = re.sub(r" (ms|MB|MAC\S*)$", r"\n\1", name.replace("_", " "))
+        heading = re.sub(r" (ms|MB|MAC\S*)$", r"\n\1", name.replace("_", " ").replace("down", "down-\n"))
         table.add_column(escape(heading), justify="right", overflow="fold", min_width=6)
     for evaluation, row in zip(evaluations, rows, strict=True):
-        table.add_row(*map(escape, (evaluation.channel, *(concise(row[name]) for name in names))))
+        channel = evaluation.channel.replace(",", ",\n") if narrow else evaluation.channel
+        table.add_row(*map(escape, (channel, *(concise(row[name]) for name in names))))
     return table
+
+
+def show(*tables: Table) -> None:
+    """Print the first table that fits the terminal, else the last; with all its digits, however wide that is."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for table in tables:
+        needs = Console(width=10_000).measure(table)
+        if not console.is_terminal or needs.minimum <= console.width:
+            break
+    console.width = max(console.width, needs.minimum if console.is_terminal else needs.maximum)
+    console.print(table)
 
 
 def write_report(out: Path, *, claims: Path | None, evaluations: Path | None, figures: Path | None) -> int:

@@ -92,7 +92,7 @@ def test_what_a_table_calls_a_channel_can_be_given_back(folder, capsys):
     assert main([*command, "--codec", "target:bpp=0.15,codec=[jpeg]", "--codec", "png"]) == 0
     told = capsys.readouterr().out
     assert "target:bpp=0.15" in told
-    assert "downsampl" in told
+    assert "sampled" in told
     assert main([*command, "--codec", "jpeg", "--bpp", "0.07", "--no-downsampling"]) == 1
     assert "by jpeg it takes at least" in capsys.readouterr().err
 

@@ -17,7 +17,7 @@ from rdp.estimate import Estimate
 from rdp.evaluate import aggregate, evaluate
 from rdp.journal import Journal
 from rdp.numbers import concise, short
-from rdp.report import evaluation_table, write_report
+from rdp.report import evaluation_table, show, write_report
 
 VOID = {"meta", "img"}
 
@@ -580,3 +580,34 @@ def test_short_numbers(x, text):
 def test_every_number_can_be_written(value, stderr):
     assert len(short(value)) < 16
     assert len(str(Estimate(value, stderr, 2))) < 48
+
+
+@pytest.mark.parametrize(("columns", "terminal"), [(40, True), (80, True), (200, True), (40, False)])
+def test_a_table_is_told_with_all_its_digits(monkeypatch, capsys, columns, terminal):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    if terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")  # how a terminal is forced on rich
+    channels = ["target:bpp=0.25,codec=[jpegxl:effort=7]", "target:bpp=0.25,codec=[jpeg:quality=3]"]
+    found = [
+        aggregate(
+            [
+                item(
+                    i,
+                    channel=channel,
+                    bits=80.0 + i / 7,
+                    distortions={"psnr_db": 30 + i / 7, "ms_ssim": 0.9 + i / 70},
+                )
+                for i in range(3)
+            ]
+        )
+        for channel in channels
+    ]
+    show(evaluation_table(found), evaluation_table(found, narrow=True))
+    out = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    for e in found:
+        for estimate in (e.bpp, *e.distortions.values()):
+            assert concise(str(estimate)) in out
+    whole = columns == 200 or not terminal
+    assert all(channel in out for channel in channels) == whole
+    if columns == 80:
+        assert max(map(len, out.splitlines())) <= 80
